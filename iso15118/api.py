@@ -1,0 +1,155 @@
+"""Decode, encode and explain single messages: the codec without a session.
+
+Every function takes octets or hex text, as a V2GTP frame (starts 01 FE) or as bare EXI (starts 80).
+A frame tells its schema set by its payload type; bare EXI does not, so the namespace is needed.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from iso15118.errors import DecodeError, EncodeError, FramingError
+from iso15118.messages.payloads import payload_type_for, schema_by_type
+from iso15118.wire.v2gtp import INVERSE_VERSION, VERSION, PayloadType, decode_datagram, encode_frame
+
+if TYPE_CHECKING:
+    from iso15118.exi.grammar import SchemaSet
+
+_FRAME_START: Final = bytes((VERSION, INVERSE_VERSION))
+
+_SIDE_STREAM: Final = MappingProxyType(
+    {
+        "MeteringConfirmationReq": PayloadType.METERING_CONFIRMATION,
+        "MeteringConfirmationRes": PayloadType.METERING_CONFIRMATION,
+        "ACDP_SystemStatusReq": PayloadType.ACDP_SYSTEM_STATUS,
+        "ACDP_SystemStatusRes": PayloadType.ACDP_SYSTEM_STATUS,
+        "VehicleCheckInReq": PayloadType.PARKING_STATUS,
+        "VehicleCheckInRes": PayloadType.PARKING_STATUS,
+        "VehicleCheckOutReq": PayloadType.PARKING_STATUS,
+        "VehicleCheckOutRes": PayloadType.PARKING_STATUS,
+    }
+)
+"""Messages that travel in a side stream only (ISO 15118-20, payload types 0x8102 to 0x8104)."""
+
+
+def decode(data: bytes | str, namespace: str | None = None, *, fragment: bool = False) -> Any:
+    """The message in `data`: a V2GTP frame, or bare EXI of the schema set `namespace`.
+
+    `namespace` given together with a frame overrides what the payload type says. `fragment` reads an
+    EXI fragment, the form that signatures cover. An SDP frame gives its SDP message.
+    Raises FramingError (no frame), DecodeError (not a message of that set).
+    """
+    octets = _octets(data)
+    if not is_frame(octets):
+        return _decode_exi(octets, _needed(namespace), fragment)
+    payload_type, payload = decode_datagram(octets)
+    if namespace is None and payload_type >= PayloadType.SDP_REQUEST:
+        from iso15118.wire import sdp
+
+        return sdp.decode(octets)
+    return _decode_exi(payload, namespace or _namespace_in_frame(payload_type, payload), fragment)
+
+
+def encode(
+    message: Any, frame: bool = True, namespace: str | None = None, *, fragment: bool = False
+) -> bytes:
+    """The octets of `message`: a V2GTP frame with the right payload type, or with `frame` False bare EXI.
+
+    `namespace` is the schema set; by default that of the message's own schema. It must be given for an
+    AC message within a grid-code session (AC_DER_IEC, AC_DER_SAE). A fragment is never framed.
+    Raises EncodeError where a value does not fit the schema.
+    """
+    from iso15118.exi import codec
+
+    chosen = namespace or _own_namespace(message)
+    exi = codec.encode(message, _schema_set(chosen, EncodeError), fragment=fragment)
+    if not frame or fragment:
+        return exi
+    return encode_frame(_payload_type(message, chosen), exi)
+
+
+def explain(message: Any, namespace: str | None = None, *, fragment: bool = False) -> str:
+    """The bit map of a message object, of a V2GTP frame or of bare EXI: bits, production, field, value."""
+    from iso15118.exi import explain as engine
+
+    if isinstance(message, (bytes, bytearray, memoryview, str)):
+        exi, chosen = exi_of(_octets(message), namespace)
+    else:
+        chosen = namespace or _own_namespace(message)
+        exi = encode(message, frame=False, namespace=chosen, fragment=fragment)
+    return str(engine.explain(exi, _schema_set(chosen, DecodeError), fragment=fragment))
+
+
+def is_frame(octets: bytes) -> bool:
+    """Whether `octets` start like a V2GTP frame; EXI starts with 80."""
+    return octets[:2] == _FRAME_START
+
+
+def exi_of(octets: bytes, namespace: str | None = None) -> tuple[bytes, str]:
+    """The EXI octets and the schema set of a V2GTP frame or of bare EXI with its `namespace`."""
+    if not is_frame(octets):
+        return octets, _needed(namespace)
+    payload_type, payload = decode_datagram(octets)
+    return payload, namespace or _namespace_in_frame(payload_type, payload)
+
+
+def _decode_exi(exi: bytes, namespace: str, fragment: bool) -> Any:
+    from iso15118.exi import codec
+
+    return codec.decode(exi, _schema_set(namespace, DecodeError), fragment=fragment)
+
+
+def _octets(data: bytes | bytearray | memoryview | str) -> bytes:
+    if not isinstance(data, str):
+        return bytes(data)
+    try:
+        return bytes.fromhex(data)
+    except ValueError as error:
+        raise FramingError(f"this is not hexadecimal text: {error}") from error
+
+
+def _needed(namespace: str | None) -> str:
+    if namespace is None:
+        raise DecodeError(
+            "bare EXI does not tell its schema set (and a V2GTP frame would start with 01fe); give the namespace"
+        )
+    return namespace
+
+
+def _namespace_in_frame(payload_type: int, payload: bytes) -> str:
+    """The schema set by payload type alone, as nothing is known of the session."""
+    namespace = schema_by_type(payload_type, payload)
+    if namespace is None:
+        raise FramingError(f"payload type {payload_type:#06x} carries no message of ISO 15118-20", bit=16)
+    return namespace
+
+
+def _schema_set(namespace: str, error: type[DecodeError] | type[EncodeError]) -> SchemaSet:
+    from iso15118.messages.registry import SETS, schema_set
+
+    if namespace not in SETS:
+        raise error(f"no schema set {namespace!r}; known: {', '.join(SETS)}")
+    return schema_set(namespace)
+
+
+def _own_namespace(message: Any) -> str:
+    from iso15118.exi.schema import info_of
+
+    try:
+        return info_of(type(message)).namespace
+    except TypeError:
+        raise EncodeError(f"{type(message).__name__} is not a declared message") from None
+
+
+def _payload_type(message: Any, namespace: str) -> PayloadType:
+    side = _SIDE_STREAM.get(type(message).__name__)
+    if side is not None:
+        return side
+    try:
+        return payload_type_for(namespace)
+    except KeyError:
+        raise EncodeError(
+            f"no V2GTP payload type carries messages of {namespace}; use frame=False",
+            (type(message).__name__,),
+        ) from None

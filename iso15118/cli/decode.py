@@ -1,0 +1,99 @@
+"""Decode V2GTP frames, bare EXI or a capture file.
+
+INPUT is hex text, a file (hex or binary, pcap or pcapng), or `-` for standard input. A V2GTP frame
+starts with 01fe and tells its schema set by its payload type; bare EXI needs --schema.
+
+  iso15118 decode 01fe800400000011802c040000000000000000080e2cfaa062
+  iso15118 decode --schema dc --xml 802c040000000000000000080e2cfaa062
+  iso15118 decode plugfest.pcapng --json
+  iso15118 decode --jsonl < vectors.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from iso15118.cli import inputs
+from iso15118.cli.main import OK, UsageError
+from iso15118.cli.schemas import SHORT_NAMES, add_schema_options, required
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of `iso15118 decode`."""
+    parser.add_argument("input", nargs="?", metavar="INPUT", help="hex, a file, or - for standard input")
+    add_schema_options(parser)
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--format", choices=("json", "xml"), default="json", help="output (default: json)")
+    shape.add_argument("--xml", dest="format", action="store_const", const="xml", help="same as --format xml")
+    shape.add_argument(
+        "--jsonl",
+        action="store_true",
+        help='lines {"id","schema","exi","fragment"?} into lines {"id","root","xml"} or {"id","error"}',
+    )
+    parser.add_argument("--json", action="store_true", help="of a capture: one JSON object a line")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Decode once, line by line, or a whole capture."""
+    if args.jsonl:
+        from iso15118.cli import batch
+
+        return batch.run(args.input, _convert)
+    path = inputs.capture_file(args.input)
+    data = b"" if path else inputs.read_octets(args.input)
+    if path or inputs.is_capture(data):
+        return _capture(path, data, as_json=args.json)
+    for message, namespace in _messages(data, args.schema, fragment=args.fragment):
+        print(_render(message, namespace, args.format))
+    return OK
+
+
+def _capture(path: Path | None, data: bytes, *, as_json: bool) -> int:
+    from iso15118.cli import capture
+
+    if path is not None:
+        return capture.show(path, as_json=as_json)
+    with capture.as_file(data) as made:
+        return capture.show(made, as_json=as_json)
+
+
+def _messages(data: bytes, namespace: str | None, *, fragment: bool) -> Iterator[tuple[Any, str | None]]:
+    """Every message with the set it was read with (None for SDP): frames in a row, or one EXI stream."""
+    from iso15118 import api
+    from iso15118.wire.v2gtp import HEADER_LENGTH, PayloadType, decode_header
+
+    if not api.is_frame(data):
+        needed = required(namespace, "bare EXI does not tell what it is (a V2GTP frame starts with 01fe)")
+        yield api.decode(data, needed, fragment=fragment), needed
+        return
+    while data:
+        payload_type, length = decode_header(data)
+        frame, data = data[: HEADER_LENGTH + length], data[HEADER_LENGTH + length :]
+        message = api.decode(frame, namespace, fragment=fragment)
+        yield message, None if payload_type >= PayloadType.SDP_REQUEST else api.exi_of(frame, namespace)[1]
+
+
+def _render(message: Any, namespace: str | None, form: str) -> str:
+    from iso15118.cli import documents
+
+    if namespace is None:
+        if form == "xml":
+            raise UsageError("an SDP message has no XML form")
+        return documents.plain_json(message)
+    if form == "xml":
+        return documents.to_xml(message, namespace)
+    return documents.to_json(message, namespace)
+
+
+def _convert(record: dict[str, Any]) -> dict[str, Any]:
+    """One line of --jsonl."""
+    from iso15118 import api
+    from iso15118.cli import batch, documents
+
+    schema = batch.text_field(record, "schema")
+    namespace = SHORT_NAMES.get(schema, schema)
+    message = api.decode(batch.exi_field(record), namespace, fragment=batch.fragment_field(record))
+    return {"root": documents.root_name(message), "xml": documents.to_xml(message, namespace)}

@@ -1,0 +1,31 @@
+"""Show what every bit of a message means: bit range, grammar production, field, value.
+
+INPUT is a V2GTP frame or bare EXI (then with --schema), as hex text, a file, or `-`.
+
+  iso15118 explain 01fe800400000011802c040000000000000000080e2cfaa062
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from iso15118.cli import inputs
+from iso15118.cli.main import OK
+from iso15118.cli.schemas import add_schema_options, required
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of `iso15118 explain`."""
+    parser.add_argument("input", nargs="?", metavar="INPUT", help="hex, a file, or - for standard input")
+    add_schema_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the bit map."""
+    from iso15118 import api
+
+    data = inputs.read_octets(args.input)
+    if not api.is_frame(data):
+        required(args.schema, "bare EXI does not tell what it is (a V2GTP frame starts with 01fe)")
+    print(api.explain(data, args.schema, fragment=args.fragment))
+    return OK

@@ -1,0 +1,157 @@
+"""Events as lines for people and as JSON lines for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from iso15118 import events as ev
+
+_MAX_BRIEF: Final = 96
+_POWER_EVERY_S: Final = 60.0
+"""Between two power lines of an unchanged direction."""
+_HIDDEN_FIELDS: Final = frozenset({"header"})
+
+
+def json_line(event: ev.Event) -> str:
+    """The event as one line of JSON."""
+    return json.dumps(ev.as_record(event), separators=(",", ":"), ensure_ascii=False)
+
+
+def brief(message: Any) -> str:
+    """A message on one line: its name and the values that fit, header left out."""
+    name = getattr(getattr(type(message), "__schema__", None), "tag", type(message).__name__)
+    text = ", ".join(_parts(message))
+    if len(text) > _MAX_BRIEF:
+        text = text[: _MAX_BRIEF - 3] + "..."
+    return f"{name}  {text}" if text else str(name)
+
+
+def _parts(value: Any) -> Iterator[str]:
+    for item in dataclasses.fields(value):
+        content = getattr(value, item.name)
+        if item.name in _HIDDEN_FIELDS or content is None:
+            continue
+        yield f"{item.name}={_short(content)}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, enum.Enum):
+        return str(value.value)
+    if isinstance(value, bytes):
+        return value.hex() if len(value) <= 12 else f"<{len(value)} octets>"
+    if isinstance(value, tuple):
+        return _short(value[0]) if len(value) == 1 else f"<{len(value)} items>"
+    if type(value).__name__ == "RationalNumber":
+        from iso15118.units import from_rational
+
+        return f"{from_rational(value.exponent, value.value):g}"
+    if dataclasses.is_dataclass(value):
+        return f"{type(value).__name__}({', '.join(_parts(value))})"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+class Transcript:
+    """Turns the events of a session (one role's or both) into lines, repeated exchanges collapsed.
+
+    With both roles in the stream every message is seen twice; `speaker` chooses whose view of the
+    messages is printed.
+    """
+
+    def __init__(self, speaker: ev.Role = "EVCC") -> None:
+        self._speaker = speaker
+        self._recent: list[str] = []
+        self._skipped = 0
+        self._power_at = float("-inf")
+        self._power_sign = 0
+
+    def lines(self, event: ev.Event) -> Iterator[str]:
+        """The lines for one event; often none."""
+        if isinstance(event, (ev.MessageSent, ev.MessageReceived)):
+            yield from self._message(event)
+            return
+        text = self._text(event)
+        if text:
+            yield from self._flush()
+            yield f"{event.t:9.2f} s  {event.role}  {text}"
+
+    def end(self) -> Iterator[str]:
+        """What is still held back."""
+        yield from self._flush()
+
+    def _message(self, event: ev.MessageSent | ev.MessageReceived) -> Iterator[str]:
+        if event.role != self._speaker:
+            return
+        tag = type(event.message).__name__
+        if tag in self._recent:
+            self._skipped += 1
+            return
+        yield from self._flush()
+        self._recent = [*self._recent[-1:], tag]
+        from_ev = (event.role == "EVCC") == isinstance(event, ev.MessageSent)
+        arrow = "EV -> EVSE" if from_ev else "EV <- EVSE"
+        yield f"{event.t:9.2f} s  {arrow}  {brief(event.message)}"
+
+    def _flush(self) -> Iterator[str]:
+        if self._skipped > 1:
+            exchanges = (self._skipped + 1) // 2
+            yield f"{'':13}...  {exchanges} more like this"
+        self._skipped = 0
+
+    def _text(self, event: ev.Event) -> str:
+        match event:
+            case ev.PowerFlow():
+                return self._power(event)
+            case ev.CommandIssued():
+                return f"command  {_short(event.command)}" if self._new_command(event) else ""
+            case ev.HardwareChanged():
+                return f"hardware {event.what}: {_short(event.old)} -> {_short(event.new)}"
+            case ev.Decision():
+                return f"decision {event.what}: {event.why}"
+            case ev.QuestionAnswered():
+                return f"answer   {_short(event.answer)[:_MAX_BRIEF]}"
+            case _:
+                return _rare(event)
+
+    @staticmethod
+    def _new_command(event: ev.CommandIssued) -> bool:
+        """Set-points come with every charge loop; the power lines tell them better."""
+        return not type(event.command).__name__.startswith("Set") or "Pilot" in type(event.command).__name__
+
+    def _power(self, event: ev.PowerFlow) -> str:
+        sign = (event.power_w > 0) - (event.power_w < 0)
+        if event.role != self._speaker:
+            return ""
+        if sign == self._power_sign and event.t - self._power_at < _POWER_EVERY_S:
+            return ""
+        self._power_at, self._power_sign = event.t, sign
+        verb = ("discharging", "idle", "charging")[sign + 1]
+        soc = "" if event.soc_percent is None else f", {event.soc_percent:.1f} %"
+        return (
+            f"{verb:11} {event.voltage_v:.1f} V  {event.current_a:.1f} A  {event.power_w / 1000:.2f} kW{soc}"
+        )
+
+
+def _rare(event: ev.Event) -> str:
+    match event:
+        case ev.SessionEstablished():
+            return f"session  {event.session_id.hex()} with {event.peer_id}"
+        case ev.ServiceSelected():
+            return f"service  {event.service}, {event.control_mode}, parameter set {event.parameter_set_id}"
+        case ev.CommandRefused():
+            return f"REFUSED  {_short(event.command)}: {event.reason}"
+        case ev.ProtocolFault():
+            return f"FAULT    {event.reason} {event.requirement}".rstrip()
+        case ev.TimerExpired():
+            return f"TIMEOUT  {event.timer} {event.requirement}".rstrip()
+        case ev.FrameIgnored():
+            return f"ignored  {event.reason}"
+        case ev.SessionEnded():
+            blame = "" if event.fault is ev.Fault.NONE else f" (fault: {event.fault.value})"
+            detail = f": {event.detail}" if event.detail else ""
+            return f"ended    {event.reason.value}{blame}{detail}"
+        case _:
+            return ""

@@ -1,0 +1,219 @@
+"""The station's side: what a charger firmware tells and is told.
+
+A firmware writes one level snapshot (`EvseState`) whenever something is measured or wished, and
+implements `EvseController`: one synchronous `command` and two questions. Commands are
+idempotent and return at once; their effect is read back from the next snapshot.
+
+Signs: + is into the EV. All values SI: V, A, W, Wh, s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from iso15118.control.common import Check, Contactor, ControlMode, CpState, EnergyService, Wish
+from iso15118.energy.offer import EnergyOffer
+from iso15118.errors import LocalProtocolError
+from iso15118.units import Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReading:
+    """Energy since the start of this charging session, by direction (Wh, both >= 0)."""
+
+    meter_id: str
+    charged_wh: float
+    discharged_wh: float = 0.0
+    signature: bytes | None = None
+    status: int | None = None
+    taken_at: float | None = None  # seconds since the Unix epoch
+
+
+@dataclass(frozen=True, slots=True)
+class EvseState:
+    """Everything the session reads of the station, as levels at one moment.
+
+    `power_w` is used for AC (sum of phases), `voltage_v`/`current_a` for DC at the outlet.
+    `setpoint_w` is the power the operator wants now (Dynamic mode; + charge, - discharge), None
+    for "as much as the EV takes". `fault` and `emergency_stop` de-energise at once.
+    """
+
+    cp: CpState = CpState.A
+    contactor: Contactor = Contactor.OPEN
+    locked: bool = False
+    voltage_v: float = 0.0
+    current_a: float = 0.0
+    power_w: float = 0.0
+    cable_check: Check = Check.IDLE
+    limits: Envelope = field(default_factory=Envelope)
+    setpoint_w: float | None = None
+    setpoint_var: float | None = None
+    meter: MeterReading | None = None
+    wish: Wish | None = None
+    emergency_stop: bool = False
+    fault: str = ""
+
+    @property
+    def safe(self) -> bool:
+        """Whether nothing forbids energy: no emergency stop, no fault."""
+        return not self.emergency_stop and not self.fault
+
+
+# --- commands: returned at once, idempotent ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LockConnector:
+    """Lock the connector."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockConnector:
+    """Unlock the connector as soon as that is safe: contactor open and the outlet below 60 V.
+
+    The hardware keeps it locked until both hold, however early the command comes.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class RunCableCheck:
+    """Run the insulation test once; progress shows up in `EvseState.cable_check`.
+
+    The snapshots must show RUNNING (or IDLE) after this command before a verdict counts.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class SetDcTarget:
+    """Drive the DC output: CC/CV with these set-points.
+
+    `voltage_v` is the voltage not to be exceeded (charging) or aimed at (pre-charge),
+    `current_a` the signed current set-point, `min_voltage_v` the floor while discharging.
+    """
+
+    voltage_v: float
+    current_a: float
+    min_voltage_v: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CloseContactor:
+    """Close the contactor towards the EV.
+
+    AC: when power delivery starts. DC: at the start of pre-charge, after a passed cable check and
+    with the supply still off, so that the EV measures the pre-charge voltage at its inlet.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class OpenContactor:
+    """Bring the current to zero and open the contactor."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAcTarget:
+    """The AC power agreed with the EV for now (W and var, signed); for load management and metering."""
+
+    power_w: float
+    reactive_var: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deenergise:
+    """Output off and contactor open, now, without ramp where the hardware allows."""
+
+    reason: str
+
+
+Command = (
+    LockConnector
+    | UnlockConnector
+    | RunCableCheck
+    | SetDcTarget
+    | SetAcTarget
+    | CloseContactor
+    | OpenContactor
+    | Deenergise
+)
+
+
+# --- questions: may take minutes --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationQuestion:
+    """May this EV charge? `service` is the identification means the EV chose; `evcc_id` its name."""
+
+    evcc_id: str
+    service: Literal["EIM", "PnC"] = "EIM"
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """The operator's decision. `reason` is for the log."""
+
+    accepted: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargingNeeds:
+    """What the EV said before a schedule is offered (Wh, s from now; None = not told).
+
+    `limits` is the intersection of both sides' envelopes. `round` counts renegotiations.
+    """
+
+    service: EnergyService
+    control_mode: ControlMode
+    limits: Envelope
+    max_points: int
+    departure_s: int | None = None
+    target_wh: float | None = None
+    max_wh: float | None = None
+    min_wh: float | None = None
+    v2x_max_wh: float | None = None
+    v2x_min_wh: float | None = None
+    round: int = 1
+
+
+Question = AuthorizationQuestion | ChargingNeeds
+
+
+class EvseController(Protocol):
+    """What a charger implements.
+
+    Questions are coroutines and may take long: the session answers the EV with Ongoing in the
+    meantime. An exception from a question counts as a refusal.
+    """
+
+    def command(self, command: Command) -> None:
+        """Carry out `command`; must return at once."""
+
+    async def authorize(self, question: AuthorizationQuestion) -> Authorization:
+        """Decide whether the EV may charge (card, app, free of charge)."""
+
+    async def offer_energy(self, question: ChargingNeeds) -> EnergyOffer:
+        """Offer schedules and prices for these needs."""
+
+
+class EvseControllerBase:
+    """Defaults: accept everyone, offer what the limits allow. Override what you need.
+
+    `command` must be overridden: without hardware nothing can be energised.
+    """
+
+    def command(self, command: Command) -> None:
+        """Carry out `command`; the base has no hardware and refuses."""
+        raise LocalProtocolError(f"{type(self).__name__}.command must carry out {command}")
+
+    async def authorize(self, question: AuthorizationQuestion) -> Authorization:
+        """Accept everyone (free charging)."""
+        return Authorization(accepted=True, reason="free charging")
+
+    async def offer_energy(self, question: ChargingNeeds) -> EnergyOffer:
+        """Offer the full envelope for 24 hours, without price."""
+        return EnergyOffer.flat(
+            max_w=question.limits.charge.max_power_w, discharge_w=question.limits.discharge.max_power_w
+        )

@@ -1,0 +1,278 @@
+"""DC and DC_BPT (and MCS) on the car's side."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from iso15118 import events
+from iso15118.control.common import Contactor, ControlMode
+from iso15118.control.ev import CloseContactor, OpenContactor, SetPilot, SetPower
+from iso15118.evcc.iso20.delivery import display, start_delivery, stop_delivery
+from iso15118.evcc.iso20.schedule import Schedule
+from iso15118.evcc.iso20.stop import Leaving, reason_to_leave
+from iso15118.evcc.vocabulary import Ev, SessionOver
+from iso15118.events import EndReason, Fault
+from iso15118.messages.iso20 import dc as m
+from iso15118.messages.iso20.numbers import number, rational
+from iso15118.messages.iso20.types import CLReqControlMode, Processing
+from iso15118.units import NO_FLOW, Envelope, Limits
+
+CURRENT_DOWN_A: Final = 1.0
+OVERVOLTAGE: Final = 1.05
+"""The station may exceed the car's maximum voltage by this factor before the car opens."""
+
+
+async def discover_parameters(ev: Ev) -> None:
+    """Exchange limits; the smaller of both rule from here on."""
+    ev.enter("CHARGE_PARAMETER_DISCOVERY")
+    request = m.DC_ChargeParameterDiscoveryReq(
+        header=ev.header, dc_cpd_req_energy_transfer_mode=_transfer_mode(ev)
+    )
+    response = await ev.ask(request, m.DC_ChargeParameterDiscoveryRes)
+    mode = response.dc_cpd_res_energy_transfer_mode
+    assert ev.service is not None
+    if isinstance(mode, m.BPT_DC_CPDResEnergyTransferMode) != ev.service.bidirectional:
+        ev.fail(f"{type(mode).__name__} under service {ev.service.name}")
+    ev.evse_limits = evse_envelope(mode)
+    if ev.evse_limits.max_voltage_v < ev.state.limits.min_voltage_v:
+        detail = f"the station reaches {ev.evse_limits.max_voltage_v:.0f} V only"
+        raise SessionOver(EndReason.LOCAL, Fault.NONE, detail)
+
+
+def _transfer_mode(ev: Ev) -> m.DC_CPDReqEnergyTransferMode:
+    limits = ev.state.limits
+    values: dict[str, Any] = {
+        "ev_maximum_charge_power": rational(limits.charge.max_power_w),
+        "ev_minimum_charge_power": rational(limits.charge.min_power_w),
+        "ev_maximum_charge_current": rational(limits.charge.max_current_a),
+        "ev_minimum_charge_current": rational(limits.charge.min_current_a),
+        "ev_maximum_voltage": rational(limits.max_voltage_v),
+        "ev_minimum_voltage": rational(limits.min_voltage_v),
+        "target_soc": ev.state.target_soc,
+    }
+    assert ev.service is not None
+    if not ev.service.bidirectional:
+        return m.DC_CPDReqEnergyTransferMode(**values)
+    return m.BPT_DC_CPDReqEnergyTransferMode(
+        **values,
+        ev_maximum_discharge_power=rational(limits.discharge.max_power_w),
+        ev_minimum_discharge_power=rational(limits.discharge.min_power_w),
+        ev_maximum_discharge_current=rational(limits.discharge.max_current_a),
+        ev_minimum_discharge_current=rational(limits.discharge.min_current_a),
+    )
+
+
+def evse_envelope(mode: m.DC_CPDResEnergyTransferMode) -> Envelope:
+    """The station's limits, discharge as magnitudes whatever sign it uses."""
+    discharge = NO_FLOW
+    if isinstance(mode, m.BPT_DC_CPDResEnergyTransferMode):
+        discharge = Limits(
+            abs(number(mode.evse_maximum_discharge_power)),
+            abs(number(mode.evse_maximum_discharge_current)),
+            abs(number(mode.evse_minimum_discharge_power)),
+            abs(number(mode.evse_minimum_discharge_current)),
+        )
+    return Envelope(
+        charge=Limits(
+            abs(number(mode.evse_maximum_charge_power)),
+            abs(number(mode.evse_maximum_charge_current)),
+            abs(number(mode.evse_minimum_charge_power)),
+            abs(number(mode.evse_minimum_charge_current)),
+        ),
+        discharge=discharge,
+        max_voltage_v=number(mode.evse_maximum_voltage),
+        min_voltage_v=number(mode.evse_minimum_voltage),
+    )
+
+
+async def check_cable(ev: Ev) -> None:
+    """Signal readiness, then poll until the station's insulation test has passed [V2G20-1418]."""
+    ev.enter("CABLE_CHECK")
+    ev.do(SetPilot(ready=True))
+    begun = ev.now
+    while True:
+        response = await ev.ask(m.DC_CableCheckReq(header=ev.header), m.DC_CableCheckRes)
+        if response.evse_processing is Processing.FINISHED:
+            return
+        if ev.now - begun >= ev.config.timers.cable_check_s:
+            ev.expire("V2G_EVCC_CableCheck_Timeout")
+        await ev.sleep(ev.config.poll_interval_s)
+
+
+async def pre_charge(ev: Ev) -> None:
+    """Let the station match the battery voltage, then close our contactor."""
+    ev.enter("PRE_CHARGE")
+    begun = ev.now
+    while True:
+        response = await _ask_pre_charge(ev, Processing.ONGOING)
+        gap = abs(number(response.evse_present_voltage) - ev.state.battery_voltage_v)
+        inlet = abs(ev.state.inlet_voltage_v - ev.state.battery_voltage_v)
+        if max(gap, inlet) <= ev.config.pre_charge_tolerance_v:
+            break
+        if ev.now - begun >= ev.config.timers.pre_charge_s:
+            ev.expire("V2G_EVCC_PreCharge_Timeout")
+        await ev.sleep(ev.config.poll_interval_s)
+    await _ask_pre_charge(ev, Processing.FINISHED)
+    ev.do(CloseContactor())
+    if not await ev.until(lambda s: s.contactor is Contactor.CLOSED, ev.config.timers.contactor_s):
+        raise SessionOver(EndReason.LOCAL, Fault.LOCAL, "our contactor does not close")
+
+
+async def _ask_pre_charge(ev: Ev, processing: Processing) -> m.DC_PreChargeRes:
+    request = m.DC_PreChargeReq(
+        header=ev.header,
+        ev_processing=processing,
+        ev_present_voltage=rational(ev.state.inlet_voltage_v),
+        ev_target_voltage=rational(ev.state.battery_voltage_v),
+    )
+    return await ev.ask(request, m.DC_PreChargeRes)
+
+
+async def transfer(ev: Ev, schedule: Schedule) -> Leaving:
+    """Power on, charge loop, power off, welding detection."""
+    await start_delivery(ev, schedule)
+    leaving = await _loop(ev, schedule)
+    await _current_down(ev, schedule)
+    await stop_delivery(ev)
+    ev.do(OpenContactor())
+    if ev.config.welding_detection:
+        await _detect_welding(ev)
+    return leaving
+
+
+async def _loop(ev: Ev, schedule: Schedule) -> Leaving:
+    ev.enter("CHARGE_LOOP")
+    loops = 0
+    while True:
+        response = await _turn(ev, schedule, loops, wanted=True)
+        loops += 1
+        leaving = reason_to_leave(ev, response, loops)
+        if leaving is not None:
+            return leaving
+        await ev.sleep(ev.config.loop_interval_s)
+
+
+async def _turn(ev: Ev, schedule: Schedule, loops: int, *, wanted: bool) -> m.DC_ChargeLoopRes:
+    """One exchange of the loop; `wanted` False asks for no current."""
+    request = m.DC_ChargeLoopReq(
+        header=ev.header,
+        display_parameters=display(ev),
+        meter_info_requested=loops % ev.config.meter_info_every == 0,
+        ev_present_voltage=rational(ev.state.inlet_voltage_v),
+        cl_req_control_mode=_control_mode(ev, schedule, wanted),
+    )
+    response = await ev.ask(request, m.DC_ChargeLoopRes)
+    voltage, current = number(response.evse_present_voltage), number(response.evse_present_current)
+    if voltage > ev.state.limits.max_voltage_v * OVERVOLTAGE:
+        ev.fail(f"the station drives {voltage:.0f} V, our limit is {ev.state.limits.max_voltage_v:.0f} V")
+    ev.emit(
+        events.PowerFlow,
+        voltage_v=voltage,
+        current_a=current,
+        power_w=voltage * current,
+        soc_percent=ev.state.soc_percent,
+    )
+    return response
+
+
+def _control_mode(ev: Ev, schedule: Schedule, wanted: bool) -> CLReqControlMode:
+    assert ev.service is not None
+    bidirectional = ev.service.bidirectional
+    if ev.control_mode is ControlMode.SCHEDULED:
+        values = _scheduled(ev, schedule, wanted)
+        if not bidirectional:
+            return m.Scheduled_DC_CLReqControlMode(**values)
+        return m.BPT_Scheduled_DC_CLReqControlMode(**values, **_discharge(ev, wanted))
+    values = _dynamic(ev, wanted)
+    if not bidirectional:
+        return m.Dynamic_DC_CLReqControlMode(**values)
+    needs = ev.state.needs
+    if needs.v2x_maximum_wh is not None and needs.v2x_minimum_wh is not None:
+        values["ev_maximum_v2x_energy_request"] = rational(needs.v2x_maximum_wh)
+        values["ev_minimum_v2x_energy_request"] = rational(needs.v2x_minimum_wh)
+    return m.BPT_Dynamic_DC_CLReqControlMode(**values, **_discharge(ev, wanted))
+
+
+def _energy(ev: Ev) -> dict[str, Any]:
+    needs = ev.state.needs
+    return {
+        "ev_target_energy_request": rational(needs.target_wh),
+        "ev_maximum_energy_request": rational(needs.maximum_wh),
+        "ev_minimum_energy_request": rational(needs.minimum_wh),
+    }
+
+
+def _scheduled(ev: Ev, schedule: Schedule, wanted: bool) -> dict[str, Any]:
+    """Target voltage and current: what the battery wants, within the plan."""
+    current = scheduled_current(ev, schedule) if wanted else 0.0
+    return {
+        **_energy(ev),
+        "ev_target_current": rational(current),
+        "ev_target_voltage": rational(ev.state.target_voltage_v or ev.state.limits.max_voltage_v),
+        "ev_maximum_charge_power": rational(ev.state.limits.charge.max_power_w),
+        "ev_maximum_charge_current": rational(ev.state.limits.charge.max_current_a),
+        "ev_maximum_voltage": rational(ev.state.limits.max_voltage_v),
+        "ev_minimum_voltage": rational(ev.state.limits.min_voltage_v),
+    }
+
+
+def scheduled_current(ev: Ev, schedule: Schedule) -> float:
+    """The current to ask for: the battery's wish, no more than the plan allows now."""
+    planned = schedule.planned_w(ev.now)
+    voltage = max(ev.state.inlet_voltage_v, ev.state.battery_voltage_v, 1.0)
+    if planned < 0:
+        return max(planned / voltage, -ev.state.limits.discharge.max_current_a)
+    return max(0.0, min(ev.state.target_current_a, planned / voltage))
+
+
+def _dynamic(ev: Ev, wanted: bool) -> dict[str, Any]:
+    """Limits and energy requests; what the battery cannot take now is cut off the limits."""
+    limits = ev.state.limits
+    current = min(limits.charge.max_current_a, max(0.0, ev.state.target_current_a)) if wanted else 0.0
+    return {
+        **_energy(ev),
+        "departure_time": ev.state.departure_s,
+        "ev_maximum_charge_power": rational(limits.charge.max_power_w if wanted else 0.0),
+        "ev_minimum_charge_power": rational(limits.charge.min_power_w if wanted else 0.0),
+        "ev_maximum_charge_current": rational(current),
+        "ev_maximum_voltage": rational(limits.max_voltage_v),
+        "ev_minimum_voltage": rational(limits.min_voltage_v),
+    }
+
+
+def _discharge(ev: Ev, wanted: bool) -> dict[str, Any]:
+    limits = ev.state.limits.discharge if wanted else NO_FLOW
+    return {
+        "ev_maximum_discharge_power": rational(limits.max_power_w),
+        "ev_minimum_discharge_power": rational(limits.min_power_w),
+        "ev_maximum_discharge_current": rational(limits.max_current_a),
+    }
+
+
+async def _current_down(ev: Ev, schedule: Schedule) -> None:
+    """Ask for nothing until the current is below 1 A, for a bounded time."""
+    ev.do(SetPower(0.0))
+    begun = ev.now
+    while True:
+        response = await _turn(ev, schedule, 1, wanted=False)
+        currents = abs(ev.state.current_a), abs(number(response.evse_present_current))
+        if max(currents) < CURRENT_DOWN_A or ev.now - begun >= ev.config.timers.current_down_s:
+            return
+        await ev.sleep(ev.config.loop_interval_s)
+
+
+async def _detect_welding(ev: Ev) -> None:
+    """With our contactor open the inlet must lose its voltage; a welded one keeps it."""
+    ev.enter("WELDING_DETECTION")
+    begun = ev.now
+    while True:
+        opened = ev.state.contactor is Contactor.OPEN
+        processing = Processing.FINISHED if opened else Processing.ONGOING
+        await ev.ask(
+            m.DC_WeldingDetectionReq(header=ev.header, ev_processing=processing), m.DC_WeldingDetectionRes
+        )
+        if opened:
+            return
+        if ev.now - begun >= ev.config.timers.welding_s:
+            raise SessionOver(EndReason.LOCAL, Fault.LOCAL, "our contactor does not open")
+        await ev.sleep(ev.config.poll_interval_s)

@@ -1,0 +1,40 @@
+"""The whole session as the car sees it."""
+
+from __future__ import annotations
+
+from iso15118.evcc.iso20.schedule import exchange_schedule
+from iso15118.evcc.iso20.services import select_service
+from iso15118.evcc.iso20.setup import authorize, negotiate, set_up
+from iso15118.evcc.iso20.stop import Leaving, stop_session
+from iso15118.evcc.vocabulary import Ev
+from iso15118.messages.iso20.common import ChargingSession
+
+
+async def session(ev: Ev) -> None:
+    """From SupportedAppProtocol to SessionStop; a service renegotiation goes round once more."""
+    await negotiate(ev)
+    await set_up(ev)
+    await authorize(ev)
+    while True:
+        if not await select_service(ev):
+            await stop_session(ev, Leaving(ChargingSession.TERMINATE, "no suitable service"))
+        leaving = await charge(ev)
+        await stop_session(ev, leaving)  # returns only after a service renegotiation
+
+
+async def charge(ev: Ev) -> Leaving:
+    """Everything between ServiceSelection and SessionStop, for the selected service."""
+    assert ev.service is not None
+    if ev.service.is_dc:
+        from iso15118.evcc.iso20 import dc  # its messages load with it
+
+        await dc.discover_parameters(ev)
+        schedule = await exchange_schedule(ev)
+        await dc.check_cable(ev)
+        await dc.pre_charge(ev)
+        return await dc.transfer(ev, schedule)
+    from iso15118.evcc.iso20 import ac
+
+    await ac.discover_parameters(ev)
+    schedule = await exchange_schedule(ev)
+    return await ac.transfer(ev, schedule)

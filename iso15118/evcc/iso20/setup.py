@@ -1,0 +1,102 @@
+"""SupportedAppProtocol, SessionSetup and authorization on the car's side."""
+
+from __future__ import annotations
+
+from iso15118 import events
+from iso15118.control.ev import SetPilot
+from iso15118.evcc.vocabulary import Ev, SessionOver
+from iso15118.events import EndReason, Fault
+from iso15118.messages import namespaces
+from iso15118.messages.iso20.common import (
+    Authorization,
+    AuthorizationReq,
+    AuthorizationRes,
+    AuthorizationSetupReq,
+    AuthorizationSetupRes,
+    EIM_AReqAuthorizationMode,
+    SessionSetupReq,
+    SessionSetupRes,
+)
+from iso15118.messages.iso20.numbers import utc_of
+from iso15118.messages.iso20.types import Processing, ResponseCode
+from iso15118.messages.sap import AppProtocol, SupportedAppProtocolReq
+from iso15118.messages.sap import ResponseCode as SapCode
+
+
+def offers(ev: Ev) -> tuple[AppProtocol, ...]:
+    """One entry per ProtocolNamespace behind the wanted services, in their order of preference.
+
+    ISO 15118-20 is offered only where the connection allows it [V2G20-1237].
+    """
+    if not ev.config.insecure_no_tls:
+        return ()
+    names = dict.fromkeys(namespaces.DC if s.is_dc else namespaces.AC for s in ev.config.services)
+    return tuple(
+        AppProtocol(
+            protocol_namespace=name,
+            version_number_major=1,
+            version_number_minor=0,
+            schema_id=number,
+            priority=number,
+        )
+        for number, name in enumerate(names, 1)
+    )
+
+
+async def negotiate(ev: Ev) -> None:
+    """Agree on a protocol; the answer's SchemaID tells which, and nothing is assumed."""
+    ev.do(SetPilot(ready=False))
+    offered = offers(ev)
+    if not offered:
+        detail = "ISO 15118-20 needs TLS, which this connection does not have"
+        raise SessionOver(EndReason.LOCAL, Fault.LOCAL, detail, "V2G20-1237")
+    answer = await ev.negotiate(SupportedAppProtocolReq(app_protocol=offered))
+    if answer.response_code is SapCode.FAILED_NO_NEGOTIATION:
+        raise SessionOver(EndReason.REFUSED, Fault.REMOTE, "the station serves none of the offered protocols")
+    taken = next((p for p in offered if p.schema_id == answer.schema_id), None)
+    if taken is None:
+        ev.fail(f"SchemaID {answer.schema_id} was not offered")
+    ev.namespace = taken.protocol_namespace
+
+
+async def set_up(ev: Ev) -> None:
+    """Open a new session and take over the station's clock for time stamps [V2G20-2676]."""
+    ev.enter("SESSION_SETUP")
+    request = SessionSetupReq(header=ev.header, evcc_id=ev.config.evcc_id)
+    response = await ev.ask(request, SessionSetupRes)
+    if response.response_code is not ResponseCode.OK_NEW_SESSION_ESTABLISHED:
+        ev.fail(f"SessionSetupRes: {response.response_code} for a new session")
+    if response.header.session_id == bytes(8):
+        ev.fail("the station gave no session id", "V2G20-2106")
+    ev.session_id = response.header.session_id
+    ev.clock_ahead_s = utc_of(response.header.time_stamp) - ev.utc()
+    ev.emit(events.SessionEstablished, session_id=ev.session_id, peer_id=response.evseid)
+
+
+async def authorize(ev: Ev) -> None:
+    """External identification; polls with the same request while the station decides [V2G20-1582]."""
+    ev.enter("AUTHORIZATION_SETUP")
+    setup = await ev.ask(AuthorizationSetupReq(header=ev.header), AuthorizationSetupRes)
+    if Authorization.EIM not in setup.authorization_services:
+        raise SessionOver(EndReason.REFUSED, Fault.NONE, "the station takes contracts only")
+    ev.enter("AUTHORIZATION")
+    begun, waiting = ev.now, False
+    while True:
+        response = await ev.ask(
+            AuthorizationReq(
+                header=ev.header,
+                selected_authorization_service=Authorization.EIM,
+                authorization_mode=EIM_AReqAuthorizationMode(),
+            ),
+            AuthorizationRes,
+        )
+        if response.evse_processing is Processing.FINISHED:
+            break
+        waiting |= response.evse_processing is Processing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION
+        timers = ev.config.timers
+        if ev.now - begun >= (timers.customer_s if waiting else timers.ongoing_s):
+            ev.expire("V2G_EVCC_Ongoing_Timeout")
+        await ev.sleep(ev.config.poll_interval_s)
+    if response.response_code.value.startswith("WARNING"):
+        detail = f"authorization refused: {response.response_code}"
+        raise SessionOver(EndReason.REFUSED, Fault.REMOTE, detail)

@@ -1,0 +1,84 @@
+"""Leaving the charge loop, and SessionStop, on the car's side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from iso15118.control.common import ControlMode, Wish
+from iso15118.control.ev import SetPilot
+from iso15118.evcc.vocabulary import Ev, SessionOver
+from iso15118.events import EndReason, Fault
+from iso15118.messages.iso20 import common as m
+from iso15118.messages.iso20.types import ChargeLoopRes, EVSEStatus, EvseNotification
+
+PILOT_SETTLE_S: Final = 0.05
+"""After going to state B the car waits this long before it sends SessionStopReq."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Why and how the car leaves: terminate, pause or renegotiate the service."""
+
+    how: m.ChargingSession
+    why: str
+
+
+TERMINATE: Final = m.ChargingSession.TERMINATE
+
+
+def reason_to_leave(ev: Ev, response: ChargeLoopRes, loops: int) -> Leaving | None:
+    """Whether the car leaves the loop after this response; None to go on."""
+    asked = _asked_by_station(ev, response.evse_status)
+    if asked is not None:
+        return asked
+    if ev.stop_reason:
+        return Leaving(TERMINATE, ev.stop_reason)
+    if ev.state.wish is not None:
+        return _own_wish(ev, ev.state.wish)
+    if ev.state.complete:
+        return Leaving(TERMINATE, "charging complete")
+    if ev.config.max_loops is not None and loops >= ev.config.max_loops:
+        return Leaving(TERMINATE, f"{loops} charge loops done")
+    return None
+
+
+def _asked_by_station(ev: Ev, status: EVSEStatus | None) -> Leaving | None:
+    if status is None:
+        return None
+    match status.evse_notification:
+        case EvseNotification.TERMINATE:
+            return Leaving(TERMINATE, "the station asks to terminate")
+        case EvseNotification.PAUSE:
+            return Leaving(m.ChargingSession.PAUSE, "the station asks to pause")
+        case EvseNotification.SERVICE_RENEGOTIATION if ev.renegotiation_supported:
+            return Leaving(m.ChargingSession.SERVICE_RENEGOTIATION, "the station asks to renegotiate")
+        case other:
+            ev.decide("EVSENotification", f"{other} is not acted on")
+            return None
+
+
+def _own_wish(ev: Ev, wish: Wish) -> Leaving:
+    if wish is Wish.SERVICE_RENEGOTIATION and ev.renegotiation_supported:
+        return Leaving(m.ChargingSession.SERVICE_RENEGOTIATION, "the EV wants another service")
+    if wish is Wish.PAUSE and ev.control_mode is ControlMode.SCHEDULED:
+        return Leaving(m.ChargingSession.PAUSE, "the EV pauses")
+    if wish is Wish.PAUSE:
+        return Leaving(TERMINATE, "the EV wants to pause, which in Dynamic mode only the station may ask for")
+    return Leaving(TERMINATE, "the EV stops")
+
+
+async def stop_session(ev: Ev, leaving: Leaving) -> None:
+    """SessionStop; returns only where the station agreed to a service renegotiation [V2G20-1477]."""
+    ev.enter("SESSION_STOP")
+    ev.decide("SessionStop", leaving.why)
+    ev.do(SetPilot(ready=False))
+    await ev.sleep(PILOT_SETTLE_S)
+    request = m.SessionStopReq(
+        header=ev.header, charging_session=leaving.how, ev_termination_explanation=leaving.why[:160]
+    )
+    await ev.ask(request, m.SessionStopRes)
+    if leaving.how is m.ChargingSession.SERVICE_RENEGOTIATION:
+        return
+    reason = EndReason.PAUSED if leaving.how is m.ChargingSession.PAUSE else EndReason.COMPLETED
+    raise SessionOver(reason, Fault.NONE, leaving.why)

@@ -1,0 +1,293 @@
+"""The EVCC as a Machine: drives a procedure, one operation at a time.
+
+Whatever the station does, the procedure ends: every request has its message timeout, every
+polling loop its bound. At the end, however it came, the power path is commanded open.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from typing import Any, Final
+
+from iso15118 import events
+from iso15118.config import EvccConfig
+from iso15118.control.ev import Command, Deenergise, EvState, SetPilot
+from iso15118.errors import CodecError
+from iso15118.events import EndReason, Fault
+from iso15118.evcc.vocabulary import Ev, Exchange, Operation, Query, Raw, SessionOver, Sleep, Until
+from iso15118.evcc.iso20.session import session
+from iso15118.exi.codec import decode, encode
+from iso15118.exi.schema import info_of
+from iso15118.machine import (
+    Answer,
+    Ask,
+    Bytes,
+    Close,
+    Do,
+    Emit,
+    Entropy,
+    Input,
+    LinkDown,
+    LinkUp,
+    Output,
+    PeerClosed,
+    Send,
+    Stop,
+    TimerBook,
+    Update,
+    Utc,
+)
+from iso15118.messages.iso20.exchanges import exchange_of
+from iso15118.messages.payloads import HANDSHAKE, Phase, schema_for
+from iso15118.messages.registry import schema_set
+from iso15118.messages.sap import SupportedAppProtocolReq
+from iso15118.wire.v2gtp import Frame, FrameReader, Ignored, PayloadType, encode_frame
+
+Procedure = Callable[[Ev], Awaitable[None]]
+
+MESSAGE: Final = "V2G_EVCC_Msg_Timeout"
+COMMUNICATION_SETUP: Final = "V2G_EVCC_CommunicationSetup_Timeout"
+HARDWARE: Final = "hardware silence"
+PAUSE: Final = "procedure"
+
+
+class EvccMachine:
+    """One charging session on the car's side, from connection to close.
+
+    Feed `LinkUp` once the connection stands, then `Update(EvState)`, `Bytes`, `Answer`,
+    `PeerClosed`, `Stop`. `script` replaces the standard procedure. After `Close` nothing happens.
+    """
+
+    def __init__(
+        self,
+        config: EvccConfig,
+        entropy: Entropy,
+        utc: Utc,
+        script: Procedure | None = None,
+        state: EvState | None = None,
+    ) -> None:
+        self._config = config
+        self._reader = FrameReader(config.max_payload)
+        self._timers = TimerBook()
+        self._out: deque[Output] = deque()
+        self._ev = Ev(config, utc, self._emit, self._command, state=state or EvState())
+        self._script = script or session
+        self._routine: Generator[Operation, Any, None] | None = None
+        self._waiting: Operation | None = None
+        self._running = False
+        self._ended = False
+        self._powered = False
+
+    # --- the Machine interface ----------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float:
+        """When `tick` is due (monotonic seconds)."""
+        return self._timers.deadline
+
+    @property
+    def ev(self) -> Ev:
+        """The procedure's view; read-only, for observers."""
+        return self._ev
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session is over."""
+        return self._ended
+
+    def receive(self, item: Input, now: float) -> None:
+        """Take one input."""
+        self._ev.now = now
+        match item:
+            case Update(state=state):
+                self._update(state)
+            case _ if self._ended:
+                return
+            case LinkUp():
+                self._begin()
+            case Bytes(data=data):
+                self._octets(data)
+            case Answer(question=question, value=value):
+                self._answer(question, value)
+            case PeerClosed() | LinkDown():
+                self._finish(EndReason.PEER_CLOSED, Fault.REMOTE, "the station closed the connection")
+            case Stop(reason=reason):
+                self._ev.stop_reason = reason or "the EV stops"
+
+    def tick(self, now: float) -> None:
+        """Let timers expire."""
+        self._ev.now = now
+        for name in self._timers.expired(now):
+            if not self._ended:
+                self._expire(name)
+
+    def outputs(self) -> Iterator[Output]:
+        """Take what is to be done now."""
+        while self._out:
+            yield self._out.popleft()
+
+    # --- driving the procedure ----------------------------------------------------------------
+
+    def _begin(self) -> None:
+        if self._routine is not None:
+            return
+        self._timers.start(COMMUNICATION_SETUP, self._config.timers.communication_setup_s, self._ev.now)
+        self._routine = self._script(self._ev).__await__()
+        self._resume(None)
+
+    def _resume(self, value: Any) -> None:
+        """Let the procedure go on with `value` until it waits for something that is not there yet."""
+        self._waiting = None
+        self._timers.stop(MESSAGE, PAUSE)
+        assert self._routine is not None
+        try:
+            while self._waiting is None:
+                operation = self._routine.send(value)
+                ready, value = self._start(operation)
+                if not ready:
+                    self._waiting = operation
+        except StopIteration:
+            self._finish(EndReason.LOCAL, Fault.NONE, "the procedure ended")
+        except SessionOver as over:
+            self._finish(over.reason, over.fault, over.detail, requirement=over.requirement)
+        except CodecError as error:
+            self._finish(EndReason.LOCAL, Fault.LOCAL, f"own message cannot be encoded: {error}")
+        if self._ev.session_id != bytes(8):
+            self._timers.stop(COMMUNICATION_SETUP)
+
+    def _start(self, operation: Operation) -> tuple[bool, Any]:
+        """Begin an operation: (whether it is done already, its result)."""
+        now = self._ev.now
+        match operation:
+            case Exchange(message=message, timeout_s=timeout_s, commands=commands):
+                self._send(message)
+                for command in commands:
+                    self._command(command)
+                self._timers.start(MESSAGE, timeout_s, now)
+            case Raw(octets=octets, timeout_s=timeout_s):
+                self._out.append(Send(octets))
+                self._timers.start(MESSAGE, timeout_s, now)
+            case Sleep(seconds=seconds):
+                self._timers.start(PAUSE, seconds, now)
+            case Until(level=level, within_s=within_s):
+                if level(self._ev.state):
+                    return True, True
+                self._timers.start(PAUSE, within_s, now)
+            case Query(question=question):
+                self._emit(events.QuestionAsked, question=question)
+                self._out.append(Ask(question))
+        return False, None
+
+    def _expire(self, name: str) -> None:
+        if name == PAUSE:
+            self._resume(False)
+            return
+        self._emit(events.TimerExpired, timer=name)
+        if name == HARDWARE:
+            self._finish(EndReason.LOCAL, Fault.LOCAL, "no state from our own hardware")
+            return
+        self._finish(EndReason.TIMEOUT, Fault.REMOTE, f"{name} expired in {self._ev.phase}")
+
+    # --- octets -> responses ------------------------------------------------------------------
+
+    def _octets(self, data: bytes) -> None:
+        for item in self._reader.feed(data):
+            if self._ended:
+                return
+            match item:
+                case Frame():
+                    self._frame(item)
+                case Ignored(payload_type=kind, reason=reason):
+                    self._emit(events.FrameIgnored, reason=reason, payload_type=kind)
+                case lost:
+                    self._finish(EndReason.PROTOCOL, Fault.REMOTE, f"framing lost: {lost.reason}")
+
+    def _frame(self, frame: Frame) -> None:
+        phase = Phase(self._ev.namespace) if self._ev.namespace else HANDSHAKE
+        namespace = schema_for(frame.payload_type, phase, frame.payload)
+        if namespace is None:
+            reason = "payload type out of place"
+            self._emit(events.FrameIgnored, reason=reason, payload_type=int(frame.payload_type))
+            return
+        try:
+            message = decode(frame.payload, schema_set(namespace))
+        except CodecError as error:
+            self._finish(EndReason.PROTOCOL, Fault.REMOTE, f"undecodable message: {error}")
+            return
+        self._emit(
+            events.MessageReceived, message=message, exi=frame.payload, payload_type=int(frame.payload_type)
+        )
+        if isinstance(self._waiting, (Exchange, Raw)):
+            self._resume(message)
+        else:
+            self._finish(EndReason.PROTOCOL, Fault.REMOTE, f"{type(message).__name__} without a request")
+
+    # --- hardware and controller --------------------------------------------------------------
+
+    def _update(self, state: EvState) -> None:
+        before, self._ev.state = self._ev.state, state
+        for what in ("contactor", "emergency_stop", "fault", "wish", "complete"):
+            old, new = getattr(before, what), getattr(state, what)
+            if old != new:
+                self._emit(events.HardwareChanged, what=what, old=old, new=new)
+        if self._ended or self._routine is None:
+            return
+        if self._powered:
+            self._timers.start(HARDWARE, self._config.timers.hardware_silence_s, self._ev.now)
+        if not state.safe:
+            detail = "emergency stop" if state.emergency_stop else f"hardware fault: {state.fault}"
+            self._finish(EndReason.EMERGENCY, Fault.LOCAL, detail)
+        elif isinstance(self._waiting, Until) and self._waiting.level(state):
+            self._resume(True)
+
+    def _answer(self, question: Any, value: Any) -> None:
+        if isinstance(self._waiting, Query) and self._waiting.question == question:
+            self._emit(events.QuestionAnswered, question=question, answer=value)
+            self._resume(value)
+
+    # --- outputs ------------------------------------------------------------------------------
+
+    def _command(self, command: Command) -> None:
+        if isinstance(command, SetPilot):
+            self._powered = command.ready
+            self._timers.stop(HARDWARE)
+            if command.ready:
+                self._timers.start(HARDWARE, self._config.timers.hardware_silence_s, self._ev.now)
+        self._emit(events.CommandIssued, command=command)
+        self._out.append(Do(command))
+
+    def _send(self, message: Any) -> None:
+        namespace = info_of(type(message)).namespace
+        exi = encode(message, schema_set(namespace))
+        if isinstance(message, SupportedAppProtocolReq):
+            payload_type = PayloadType.APP_PROTOCOL
+        else:
+            payload_type = exchange_of(type(message)).payload_type
+        self._out.append(Send(encode_frame(payload_type, exi)))
+        self._emit(events.MessageSent, message=message, exi=exi, payload_type=int(payload_type))
+
+    def _finish(self, reason: EndReason, fault: Fault, detail: str, *, requirement: str = "") -> None:
+        """Open the power path first, then report and close."""
+        if self._ended:
+            return
+        self._ended = True
+        self._waiting = None
+        self._timers.stop_all()
+        orderly = reason in (EndReason.COMPLETED, EndReason.PAUSED)
+        self._command(SetPilot(ready=False) if orderly else Deenergise(detail))
+        if not orderly:
+            self._command(SetPilot(ready=False))
+        self._timers.stop_all()
+        self._emit(
+            events.SessionEnded,
+            reason=reason,
+            fault=fault,
+            detail=detail,
+            state=self._ev.phase,
+            requirement=requirement,
+        )
+        self._out.append(Close(0.0))
+
+    def _emit(self, kind: type[events.Event], **values: Any) -> None:
+        self._out.append(Emit(kind(t=self._ev.now, role="EVCC", **values)))

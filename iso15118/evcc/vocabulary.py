@@ -1,0 +1,210 @@
+"""The words of an EV procedure: ask, sleep, until, query, do.
+
+A procedure is a coroutine `async def (ev: Ev) -> None`. Awaiting a word hands an operation to the
+machine, which answers it when the response, the level, the answer or the time has come. There
+is no event loop behind it; asyncio is not involved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar
+
+from iso15118 import events
+from iso15118.config import EvccConfig
+from iso15118.control.common import ControlMode, EnergyService
+from iso15118.control.ev import Command, EvState, Question
+from iso15118.events import EndReason, Fault
+from iso15118.machine import Utc
+from iso15118.messages.iso20.exchanges import exchange_of, is_failure
+from iso15118.messages.iso20.numbers import stamp
+from iso15118.messages.iso20.types import MessageHeader, V2GRequest, V2GResponse
+from iso15118.messages.sap import SupportedAppProtocolReq, SupportedAppProtocolRes
+from iso15118.units import Envelope
+
+R = TypeVar("R", bound=V2GResponse)
+
+
+class SessionOver(Exception):
+    """Ends a procedure: how, whose fault, and why. Caught by the machine, never by a driver."""
+
+    def __init__(self, reason: EndReason, fault: Fault, detail: str, requirement: str = "") -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.fault = fault
+        self.detail = detail
+        self.requirement = requirement
+
+
+# --- operations: what a procedure waits for ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Send `message`, wait for the response at most `timeout_s`; then carry out `commands` at once."""
+
+    message: Any
+    timeout_s: float
+    commands: tuple[Command, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Send these octets as they are, wait for a response (rude procedures)."""
+
+    octets: bytes
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Let time pass."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Wait for a level, at most `within_s`; resumes with whether it came."""
+
+    level: Callable[[EvState], bool]
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Ask the controller; resumes with its answer."""
+
+    question: Question
+
+
+Operation = Exchange | Raw | Sleep | Until | Query
+
+
+@dataclass(frozen=True, slots=True)
+class _Await:
+    operation: Operation
+
+    def __await__(self) -> Generator[Operation, Any, Any]:
+        return (yield self.operation)
+
+
+# --- the procedure's view of the world --------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Ev:
+    """What a procedure sees and says. One per session.
+
+    The fields above the line are the session's memory, set by the procedures; those below are
+    kept up to date by the machine.
+    """
+
+    config: EvccConfig
+    utc: Utc
+    emit: Callable[..., None]
+    command: Callable[[Command], None]
+
+    session_id: bytes = bytes(8)
+    namespace: str = ""
+    service: EnergyService | None = None
+    control_mode: ControlMode | None = None
+    renegotiation_supported: bool = False
+    evse_limits: Envelope = field(default_factory=Envelope)
+    clock_ahead_s: float = 0.0
+    phase: str = "SUPPORTED_APP_PROTOCOL"
+
+    state: EvState = field(default_factory=EvState)
+    now: float = 0.0
+    stop_reason: str = ""
+    last_stamp: int = 0
+
+    @property
+    def header(self) -> MessageHeader:
+        """The header of a request sent now; time stamps follow the SECC's clock and only grow."""
+        self.last_stamp = max(self.last_stamp + 1, self.stamp())
+        return MessageHeader(session_id=self.session_id, time_stamp=self.last_stamp)
+
+    def stamp(self) -> int:
+        """The SECC's time now, as TimeStamp or TimeAnchor."""
+        return stamp(self.utc() + self.clock_ahead_s, self.config.time_unit)
+
+    # --- words that wait ---
+
+    async def ask(
+        self,
+        request: V2GRequest,
+        response: type[R],
+        *,
+        then: tuple[Command, ...] = (),
+        accept_failure: bool = False,
+    ) -> R:
+        """Send `request`, return its response.
+
+        `then` is commanded right after sending. Ends the session where the response is late,
+        of another type, of another session, or FAILED (unless `accept_failure`) [V2G20-735].
+        """
+        exchange = exchange_of(type(request))
+        answer = await _Await(Exchange(request, exchange.evcc_timeout_s, then))
+        if not isinstance(answer, response):
+            self.fail(f"{type(answer).__name__} instead of {response.__name__}")
+        if self.session_id not in (bytes(8), answer.header.session_id):
+            self.fail("the response carries another session id")
+        if is_failure(answer.response_code) and not accept_failure:
+            detail = f"{response.__name__}: {answer.response_code}"
+            raise SessionOver(EndReason.REFUSED, Fault.REMOTE, detail)
+        return answer
+
+    async def negotiate(self, request: SupportedAppProtocolReq) -> SupportedAppProtocolRes:
+        """The SupportedAppProtocol exchange."""
+        answer = await _Await(Exchange(request, 2.0))
+        if not isinstance(answer, SupportedAppProtocolRes):
+            self.fail(f"{type(answer).__name__} instead of SupportedAppProtocolRes")
+        return answer
+
+    async def send_raw(self, octets: bytes, timeout_s: float = 2.0) -> Any:
+        """Send octets as they are and return the next message, whatever it is."""
+        return await _Await(Raw(octets, timeout_s))
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        if seconds > 0:
+            await _Await(Sleep(seconds))
+
+    async def until(self, level: Callable[[EvState], bool], within_s: float) -> bool:
+        """Wait for a level of our own hardware; False when `within_s` has passed."""
+        return bool(await _Await(Until(level, within_s)))
+
+    async def query(self, question: Question) -> Any:
+        """Ask our own controller; an exception it raised ends the session."""
+        answer = await _Await(Query(question))
+        if isinstance(answer, BaseException):
+            raise SessionOver(EndReason.LOCAL, Fault.LOCAL, f"{type(question).__name__}: {answer!r}")
+        return answer
+
+    # --- words that do not wait ---
+
+    def do(self, *commands: Command) -> None:
+        """Command our own hardware."""
+        for command in commands:
+            self.command(command)
+
+    def decide(self, what: str, why: str) -> None:
+        """Explain a decision in the event stream."""
+        self.emit(events.Decision, what=what, why=why)
+
+    def enter(self, phase: str) -> None:
+        """Go to the next phase of the session."""
+        if phase != self.phase:
+            self.emit(events.StateEntered, state=phase, previous=self.phase)
+            self.phase = phase
+
+    def fail(self, detail: str, requirement: str = "") -> NoReturn:
+        """End the session: the station broke the protocol."""
+        raise SessionOver(EndReason.PROTOCOL, Fault.REMOTE, detail, requirement)
+
+    def expire(self, timer: str) -> NoReturn:
+        """End the session: a process of the station took too long."""
+        self.emit(events.TimerExpired, timer=timer)
+        raise SessionOver(EndReason.TIMEOUT, Fault.REMOTE, f"{timer} expired")

@@ -1,0 +1,73 @@
+"""The interlock: every command passes here before it leaves the machine.
+
+A pure function over what the session remembers and the hardware snapshot. A refused command is
+reported and never sent; what de-energises is never refused.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from iso15118.control.common import Check, Contactor
+from iso15118.control.evse import CloseContactor, Command, EvseState, RunCableCheck, SetDcTarget
+from iso15118.secc.session import Record, State
+
+SAFE_VOLTAGE_V: Final = 60.0
+"""Touch-safe DC voltage (IEC 61851-23): below it a contactor may close onto an idle output."""
+
+_DC_POWER_STATES: Final = (State.CABLE_CHECKED, State.PRE_CHARGE, State.CHARGE_LOOP)
+
+
+def objection(command: Command, record: Record, evse: EvseState) -> str | None:
+    """Why `command` must not be carried out now; None if it may."""
+    match command:
+        case RunCableCheck():
+            return _common(record, evse)
+        case CloseContactor():
+            return _common(record, evse) or _closing(record, evse)
+        case SetDcTarget(voltage_v=0.0, current_a=0.0):
+            return None
+        case SetDcTarget():
+            return _common(record, evse) or _driving(command, record, evse)
+    return None
+
+
+def _common(record: Record, evse: EvseState) -> str | None:
+    if record.tripped:
+        return f"de-energised before: {record.tripped}"
+    if evse.emergency_stop:
+        return "emergency stop is pressed"
+    if evse.fault:
+        return f"hardware fault: {evse.fault}"
+    if not record.authorized:
+        return "not authorized"
+    if not evse.cp.ready:
+        return f"control pilot is {evse.cp.value}, not C or D"
+    if not evse.locked:
+        return "connector is not locked"
+    return None
+
+
+def _closing(record: Record, evse: EvseState) -> str | None:
+    if record.service is None:
+        return "no energy service selected"
+    if record.service.is_ac:
+        return None
+    if evse.cable_check is not Check.PASSED:
+        return f"cable check is {evse.cable_check.value}"
+    if evse.contactor is Contactor.OPEN and abs(evse.voltage_v) > SAFE_VOLTAGE_V:
+        return f"{evse.voltage_v:.0f} V at the outlet before closing"
+    return None
+
+
+def _driving(command: SetDcTarget, record: Record, evse: EvseState) -> str | None:
+    if evse.cable_check is not Check.PASSED:
+        return f"cable check is {evse.cable_check.value}"
+    if record.state not in _DC_POWER_STATES:
+        return f"no power in state {record.state.value}"
+    if command.current_a < 0 and not (record.service and record.service.bidirectional):
+        return "the selected service does not discharge"
+    most = min(record.ev_limits.max_voltage_v, record.announced.max_voltage_v)
+    if command.voltage_v > most * 1.001:
+        return f"{command.voltage_v:.0f} V above the agreed {most:.0f} V"
+    return None

@@ -1,0 +1,476 @@
+"""The SECC as a Machine: octets, hardware levels, answers and time in; octets and commands out.
+
+The order of checks is the standard's: framing, EXI, session id, state, content [V2G20-460]
+[V2G20-459]. Whatever a peer does, this machine answers or ends; it never raises.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from iso15118 import events
+from iso15118.config import SeccConfig
+from iso15118.control.common import Check, Contactor, CpState
+from iso15118.control.evse import Command, Deenergise, EvseState, SetAcTarget, SetDcTarget
+from iso15118.errors import CodecError
+from iso15118.events import EndReason, Fault
+from iso15118.exi.codec import decode, encode
+from iso15118.machine import (
+    Answer,
+    Ask,
+    Bytes,
+    Close,
+    Do,
+    Emit,
+    Entropy,
+    Input,
+    LinkDown,
+    LinkUp,
+    Output,
+    PeerClosed,
+    Send,
+    Stop,
+    TimerBook,
+    Update,
+    Utc,
+)
+from iso15118.messages import namespaces
+from iso15118.messages.iso20.exchanges import exchange_of, is_failure
+from iso15118.messages.iso20.types import Processing, ResponseCode, V2GRequest, V2GResponse
+from iso15118.messages.payloads import HANDSHAKE, Phase, schema_for
+from iso15118.messages.registry import schema_set
+from iso15118.messages.sap import SupportedAppProtocolReq
+from iso15118.secc import sap
+from iso15118.secc.interlock import objection
+from iso15118.secc.iso20.table import handler_for
+from iso15118.secc.session import Record, State, Step, View
+from iso15118.wire.v2gtp import Frame, FrameReader, Ignored, PayloadType, encode_frame
+
+# Names of the timers in the log; the values stand in SeccTimers.
+SEQUENCE: Final = "V2G_SECC_Sequence_Timeout"
+COMMUNICATION_SETUP: Final = "V2G_SECC_CommunicationSetup_Performance_Timer"
+ONGOING: Final = "V2G_SECC_Ongoing_Performance_Timer"
+CUSTOMER: Final = "customer interaction"
+CABLE_CHECK: Final = "V2G_SECC_CableCheck_Performance_Timer"
+HOLD: Final = "response performance"
+NOTIFICATION: Final = "reaction to EVSENotification"
+HARDWARE: Final = "hardware silence"
+
+NOTIFICATION_REACTION_S: Final = 60.0
+MAX_WAITING_REQUESTS: Final = 4
+_UNLOGGED: Final = (SetDcTarget, SetAcTarget)
+_EARLY_STATES: Final = (State.SUPPORTED_APP_PROTOCOL, State.SESSION_SETUP)
+
+
+class SeccMachine:
+    """One charging session on the station's side, from connection to close.
+
+    Feed `LinkUp` once the connection stands, `Update(EvseState)` whenever a level changes (and at
+    least every `hardware_silence_s` while energised), `Bytes`, `Answer`, `PeerClosed`, `Stop`.
+    After `Close` has come out nothing more happens.
+    """
+
+    def __init__(
+        self, config: SeccConfig, entropy: Entropy, utc: Utc, state: EvseState | None = None
+    ) -> None:
+        self._config = config
+        self._entropy = entropy
+        self._utc = utc
+        self._evse = state or EvseState()
+        self._record = Record()
+        self._reader = FrameReader(config.max_payload)
+        self._timers = TimerBook()
+        self._out: deque[Output] = deque()
+        self._held: V2GRequest | None = None
+        self._waiting: deque[Frame] = deque()
+        self._targets: dict[type[Any], Command] = {}
+        self._ended = False
+        self._now = 0.0
+
+    # --- the Machine interface ----------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float:
+        """When `tick` is due (monotonic seconds)."""
+        return self._timers.deadline
+
+    @property
+    def record(self) -> Record:
+        """What the session remembers; read-only, for observers."""
+        return self._record
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session is over."""
+        return self._ended
+
+    def receive(self, item: Input, now: float) -> None:
+        """Take one input."""
+        self._now = now
+        match item:
+            case Update(state=state):
+                self._update(state)
+            case _ if self._ended:
+                return
+            case LinkUp():
+                self._timers.start(COMMUNICATION_SETUP, self._config.timers.communication_setup_s, now)
+            case Bytes(data=data):
+                self._octets(data)
+            case Answer(question=question, value=value):
+                self._answer(question, value)
+            case PeerClosed() | LinkDown():
+                self._finish(EndReason.PEER_CLOSED, Fault.REMOTE, "the EV closed the connection")
+            case Stop(reason=reason):
+                self._stop(reason)
+
+    def tick(self, now: float) -> None:
+        """Let timers expire."""
+        self._now = now
+        for name in self._timers.expired(now):
+            if not self._ended:
+                self._expire(name)
+
+    def outputs(self) -> Iterator[Output]:
+        """Take what is to be done now."""
+        while self._out:
+            yield self._out.popleft()
+
+    # --- octets -> requests -------------------------------------------------------------------
+
+    def _octets(self, data: bytes) -> None:
+        for item in self._reader.feed(data):
+            if self._ended:
+                return
+            match item:
+                case Frame():
+                    self._frame(item)
+                case Ignored(payload_type=kind, reason=reason):
+                    self._emit(events.FrameIgnored, reason=reason, payload_type=kind)
+                case lost:
+                    self._finish(EndReason.PROTOCOL, Fault.REMOTE, f"framing lost: {lost.reason}")
+
+    def _frame(self, frame: Frame) -> None:
+        if self._held is not None:
+            if len(self._waiting) >= MAX_WAITING_REQUESTS:
+                self._finish(EndReason.PROTOCOL, Fault.REMOTE, "too many requests at once")
+            else:
+                self._waiting.append(frame)
+            return
+        phase = Phase(self._record.namespace) if self._record.namespace else HANDSHAKE
+        namespace = schema_for(frame.payload_type, phase, frame.payload)
+        if namespace is None:
+            reason = "payload type out of place"
+            self._emit(events.FrameIgnored, reason=reason, payload_type=int(frame.payload_type))
+            return
+        try:
+            message = decode(frame.payload, schema_set(namespace))
+        except CodecError as error:
+            self._finish(EndReason.PROTOCOL, Fault.REMOTE, f"undecodable message: {error}", delay=True)
+            return
+        self._emit(
+            events.MessageReceived, message=message, exi=frame.payload, payload_type=int(frame.payload_type)
+        )
+        self._timers.stop(SEQUENCE)
+        if isinstance(message, SupportedAppProtocolReq):
+            self._negotiate(message)
+        elif isinstance(message, V2GRequest):
+            self._request(message)
+        else:
+            self._finish(
+                EndReason.PROTOCOL, Fault.REMOTE, f"{type(message).__name__} is no request", delay=True
+            )
+
+    def _negotiate(self, request: SupportedAppProtocolReq) -> None:
+        served = sap.served_namespaces(self._config.services) if self._config.insecure_no_tls else ()
+        choice = sap.choose(request, served)
+        self._send(
+            encode(choice.response, schema_set(namespaces.SAP)), PayloadType.APP_PROTOCOL, choice.response
+        )
+        self._emit(events.Decision, what="SupportedAppProtocol", why=choice.why)
+        if choice.taken is None:
+            self._finish(EndReason.REFUSED, Fault.REMOTE, choice.why, delay=True)
+            return
+        self._enter(
+            replace(self._record, state=State.SESSION_SETUP, namespace=choice.taken.protocol_namespace)
+        )
+        self._timers.start(SEQUENCE, self._config.timers.sequence_s, self._now)
+
+    def _request(self, request: V2GRequest) -> None:
+        """Checks common to all requests, then the handler of the table."""
+        view = self._view()
+        record = self._record
+        handler = handler_for(record.namespace, record.state, request)
+        if record.state is not State.SESSION_SETUP and request.header.session_id != record.session_id:
+            code = ResponseCode.FAILED_UNKNOWN_SESSION
+            self._apply(request, view.fail(request, code, "another session id", "V2G20-460"))
+        elif handler is None:
+            why = f"{type(request).__name__} in state {record.state.value}"
+            self._apply(request, view.fail(request, ResponseCode.FAILED_SEQUENCE_ERROR, why, "V2G20-459"))
+        elif record.tripped:
+            self._apply(request, view.fail(request, ResponseCode.FAILED, record.tripped))
+        elif record.stopping and record.service is None:
+            self._apply(request, view.fail(request, ResponseCode.FAILED, record.stopping))
+        else:
+            self._apply(request, handler(view, request))
+
+    def _view(self, *, held: bool = False, expired: bool = False) -> View:
+        return View(
+            self._record,
+            self._evse,
+            self._config,
+            self._now,
+            self._utc,
+            self._entropy,
+            held=held,
+            expired=expired,
+        )
+
+    # --- steps --------------------------------------------------------------------------------
+
+    def _apply(self, request: V2GRequest, step: Step) -> None:
+        """Carry out what a handler decided."""
+        self._enter(step.record)
+        for command in step.commands:
+            self._command(command)
+        if step.question is not None:
+            self._emit(events.QuestionAsked, question=step.question)
+            self._out.append(Ask(step.question))
+        if step.why:
+            kind = events.ProtocolFault if step.ending is EndReason.REFUSED else events.Decision
+            if kind is events.ProtocolFault:
+                self._emit(kind, reason=step.why, requirement=step.requirement)
+            else:
+                self._emit(kind, what=type(request).__name__, why=step.why)
+        if step.response is None:
+            self._hold(request, step.hold_s)
+            return
+        self._held = None
+        self._timers.stop(HOLD)
+        self._respond(request, step.response)
+        if step.ending is not None:
+            self._conclude(step)
+        elif self._waiting:
+            self._frame(self._waiting.popleft())
+
+    def _hold(self, request: V2GRequest, limit_s: float) -> None:
+        self._held = request
+        self._timers.start_once(HOLD, limit_s, self._now)
+
+    def _retry(self, *, expired: bool = False) -> None:
+        """Call the handler of the held request again: something moved, or it may not wait longer."""
+        request = self._held
+        if request is None or self._ended:
+            return
+        view = self._view(held=True, expired=expired)
+        if self._record.tripped:
+            self._apply(request, view.fail(request, ResponseCode.FAILED, self._record.tripped))
+            return
+        handler = handler_for(self._record.namespace, self._record.state, request)
+        assert handler is not None, "a held request has a handler"
+        self._apply(request, handler(view, request))
+
+    def _respond(self, request: V2GRequest, response: V2GResponse) -> None:
+        exchange = exchange_of(type(request))
+        namespace = exchange_namespace(response)
+        self._send(encode(response, schema_set(namespace)), exchange.payload_type, response)
+        self._watch_processing(response)
+        if exchange.secc_sequence_s < 1.0 and not is_failure(response.response_code):
+            self._timers.start(SEQUENCE, self._config.timers.loop_sequence_s, self._now)
+            self._emit_power()
+        else:
+            self._timers.start(SEQUENCE, self._config.timers.sequence_s, self._now)
+        if self._record.session_id and self._timers.running(COMMUNICATION_SETUP):
+            self._timers.stop(COMMUNICATION_SETUP)
+            self._emit(
+                events.SessionEstablished, session_id=self._record.session_id, peer_id=self._record.evcc_id
+            )
+
+    def _watch_processing(self, response: V2GResponse) -> None:
+        """Bound how long the EV is kept polling: answered FAILED before its own timer runs out."""
+        timers, now = self._config.timers, self._now
+        processing = getattr(response, "evse_processing", Processing.FINISHED)
+        if processing is Processing.FINISHED:
+            self._timers.stop(ONGOING, CUSTOMER, CABLE_CHECK)
+        elif processing is Processing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION:
+            self._timers.start_once(CUSTOMER, timers.customer_s, now)
+        elif self._record.state is State.CABLE_CHECK:
+            self._timers.start_once(CABLE_CHECK, timers.cable_check_s, now)
+        else:
+            self._timers.start_once(ONGOING, timers.ongoing_s, now)
+
+    def _conclude(self, step: Step) -> None:
+        """The last response is out: end, and leave closing to the EV for a while [V2G20-1643]."""
+        assert step.ending is not None
+        refused = step.ending is EndReason.REFUSED
+        reason, fault = step.ending, Fault.REMOTE if refused else Fault.NONE
+        if self._record.tripped:
+            reason = EndReason.EMERGENCY if self._evse.emergency_stop else EndReason.LOCAL
+            fault = Fault.LOCAL
+        self._finish(reason, fault, step.why, requirement=step.requirement, delay=True)
+
+    # --- hardware, controller, time -----------------------------------------------------------
+
+    def _update(self, state: EvseState) -> None:
+        before, self._evse = self._evse, state
+        self._note_changes(before, state)
+        if self._ended:
+            return
+        record = self._record
+        if record.energised:
+            self._timers.start(HARDWARE, self._config.timers.hardware_silence_s, self._now)
+            if state.cable_check in (Check.RUNNING, Check.IDLE) and not record.check_seen:
+                self._record = replace(record, check_seen=True)
+        self._guard()
+        self._watch_notification()
+        self._retry()
+
+    def _guard(self) -> None:
+        """Any doubt about safety de-energises now; the EV is told with its next request."""
+        record, evse = self._record, self._evse
+        why = ""
+        if not evse.safe:
+            why = "emergency stop" if evse.emergency_stop else f"hardware fault: {evse.fault}"
+        elif evse.cp in (CpState.E, CpState.F) and record.state not in _EARLY_STATES:
+            why = f"control pilot {evse.cp.value}"
+        elif record.energised and self._power_expected() and not evse.cp.ready:
+            why = f"control pilot {evse.cp.value} while energised"
+        elif record.state is State.CHARGE_LOOP and evse.contactor is Contactor.OPEN and record.loops:
+            why = "contactor opened by itself"
+        if why and not record.tripped:
+            self._trip(why)
+        if evse.cp is CpState.A and record.service is not None and record.energised:
+            self._finish(EndReason.LOCAL, Fault.REMOTE, "unplugged while energised", delay=True)
+
+    def _power_expected(self) -> bool:
+        """Whether the EV has to hold state C or D now; while stopping it may already leave it."""
+        return self._record.state in (
+            State.CABLE_CHECK,
+            State.CABLE_CHECKED,
+            State.PRE_CHARGE,
+            State.CHARGE_LOOP,
+        )
+
+    def _trip(self, why: str) -> None:
+        self._record = replace(self._record, tripped=why)
+        self._command(Deenergise(why))
+        self._record = replace(self._record, energised=False)
+        self._timers.stop(HARDWARE)
+
+    def _watch_notification(self) -> None:
+        """An EV that never reacts to a notification is de-energised."""
+        wanted = self._evse.wish is not None or bool(self._record.stopping)
+        if wanted and self._record.state is State.CHARGE_LOOP:
+            self._timers.start_once(NOTIFICATION, NOTIFICATION_REACTION_S, self._now)
+        else:
+            self._timers.stop(NOTIFICATION)
+
+    def _answer(self, question: Any, value: Any) -> None:
+        if self._record.pending is None or self._record.pending != question or self._record.answered:
+            return
+        self._emit(events.QuestionAnswered, question=question, answer=value)
+        self._record = replace(self._record, answered=True, answer=value)
+        self._retry()
+
+    def _stop(self, reason: str) -> None:
+        self._record = replace(self._record, stopping=reason or "the station stops")
+        self._watch_notification()
+
+    def _expire(self, name: str) -> None:
+        if name == HOLD:
+            self._retry(expired=True)
+            return
+        self._emit(events.TimerExpired, timer=name, requirement=_REQUIREMENTS.get(name, ""))
+        if name in (ONGOING, CUSTOMER, CABLE_CHECK):
+            self._record = replace(self._record, overdue=True)
+        elif name in (HARDWARE, NOTIFICATION):
+            why = "no hardware state" if name == HARDWARE else "the EV ignored the notification"
+            self._trip(why)
+            self._retry()
+        else:
+            requirement = _REQUIREMENTS.get(name, "")
+            self._finish(EndReason.TIMEOUT, Fault.REMOTE, f"{name} expired", requirement=requirement)
+
+    def _note_changes(self, before: EvseState, after: EvseState) -> None:
+        for what in ("cp", "contactor", "locked", "cable_check", "emergency_stop", "fault", "wish"):
+            old, new = getattr(before, what), getattr(after, what)
+            if old != new:
+                self._emit(events.HardwareChanged, what=what, old=old, new=new)
+
+    # --- outputs ------------------------------------------------------------------------------
+
+    def _command(self, command: Command) -> None:
+        reason = objection(command, self._record, self._evse)
+        if reason is not None:
+            self._emit(events.CommandRefused, command=command, reason=reason)
+            return
+        repeated = isinstance(command, _UNLOGGED) and self._targets.get(type(command)) == command
+        self._targets[type(command)] = command
+        if not repeated:
+            self._emit(events.CommandIssued, command=command)
+        self._out.append(Do(command))
+
+    def _send(self, exi: bytes, payload_type: PayloadType, message: Any) -> None:
+        self._out.append(Send(encode_frame(payload_type, exi)))
+        self._emit(events.MessageSent, message=message, exi=exi, payload_type=int(payload_type))
+
+    def _emit_power(self) -> None:
+        evse = self._evse
+        power = evse.power_w or evse.voltage_v * evse.current_a
+        self._emit(events.PowerFlow, voltage_v=evse.voltage_v, current_a=evse.current_a, power_w=power)
+
+    def _enter(self, record: Record) -> None:
+        before = self._record
+        self._record = record
+        if record.energised and not before.energised:
+            self._timers.start(HARDWARE, self._config.timers.hardware_silence_s, self._now)
+        if not record.energised:
+            self._timers.stop(HARDWARE)
+        if record.state is not before.state:
+            self._emit(events.StateEntered, state=record.state.value, previous=before.state.value)
+        if record.service is not None and before.service is None and record.control_mode is not None:
+            self._emit(
+                events.ServiceSelected,
+                service=record.service.name,
+                parameter_set_id=record.parameter_set_id,
+                control_mode=record.control_mode.name,
+            )
+
+    def _finish(
+        self, reason: EndReason, fault: Fault, detail: str, *, requirement: str = "", delay: bool = False
+    ) -> None:
+        """De-energise, report, and close; `delay` leaves the EV time to close first."""
+        if self._ended:
+            return
+        self._ended = True
+        self._held = None
+        self._waiting.clear()
+        state = self._record.state.value
+        self._timers.stop_all()
+        if reason not in (EndReason.COMPLETED, EndReason.PAUSED) and not self._record.tripped:
+            self._command(Deenergise(detail))
+        self._record = replace(self._record, state=State.ENDED, energised=False)
+        self._emit(
+            events.SessionEnded,
+            reason=reason,
+            fault=fault,
+            detail=detail,
+            state=state,
+            requirement=requirement,
+        )
+        self._out.append(Close(self._config.timers.close_s if delay else 0.0))
+
+    def _emit(self, kind: type[events.Event], **values: Any) -> None:
+        self._out.append(Emit(kind(t=self._now, role="SECC", **values)))
+
+
+_REQUIREMENTS: Final = {SEQUENCE: "V2G20-443"}
+
+
+def exchange_namespace(message: Any) -> str:
+    """The schema set a message of ISO 15118-20 is encoded with: that of its own element."""
+    from iso15118.exi.schema import info_of
+
+    return info_of(type(message)).namespace

@@ -1,0 +1,213 @@
+"""What a SECC handler sees and what it returns.
+
+A handler is a pure function `(View, request) -> Step`. The `Record` is everything the session
+remembers, frozen; the `View` adds the present hardware snapshot, time and configuration; the
+`Step` is the answer, the next record, and commands. Nothing else flows between requests.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from iso15118.config import SeccConfig
+from iso15118.control.common import ControlMode, EnergyService
+from iso15118.control.evse import ChargingNeeds, Command, EvseState, Question
+from iso15118.energy.offer import EnergyOffer, PlanStep
+from iso15118.events import EndReason
+from iso15118.machine import Entropy, Utc
+from iso15118.messages.iso20.numbers import stamp
+from iso15118.messages.iso20.types import MessageHeader, ResponseCode, V2GRequest, V2GResponse
+from iso15118.units import Envelope
+
+
+class State(enum.Enum):
+    """What the SECC expects next."""
+
+    SUPPORTED_APP_PROTOCOL = "SUPPORTED_APP_PROTOCOL"
+    SESSION_SETUP = "SESSION_SETUP"
+    AUTHORIZATION_SETUP = "AUTHORIZATION_SETUP"
+    AUTHORIZATION = "AUTHORIZATION"
+    SERVICE_DISCOVERY = "SERVICE_DISCOVERY"
+    SERVICE_DETAIL = "SERVICE_DETAIL"
+    SERVICE_SELECTION = "SERVICE_SELECTION"
+    CHARGE_PARAMETER_DISCOVERY = "CHARGE_PARAMETER_DISCOVERY"
+    SCHEDULE_EXCHANGE = "SCHEDULE_EXCHANGE"
+    CABLE_CHECK = "CABLE_CHECK"
+    CABLE_CHECKED = "CABLE_CHECKED"
+    PRE_CHARGE = "PRE_CHARGE"
+    POWER_DELIVERY = "POWER_DELIVERY"
+    CHARGE_LOOP = "CHARGE_LOOP"
+    WELDING_DETECTION = "WELDING_DETECTION"
+    SESSION_STOP = "SESSION_STOP"
+    ENDED = "ENDED"
+
+
+@dataclass(frozen=True, slots=True)
+class EvNeeds:
+    """The EV's latest energy requests in Wh (None = not told)."""
+
+    target_wh: float | None = None
+    maximum_wh: float | None = None
+    minimum_wh: float | None = None
+    v2x_maximum_wh: float | None = None
+    v2x_minimum_wh: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the session remembers from request to request.
+
+    `announced` are the EVSE limits of ChargeParameterDiscovery, never exceeded later. `plan` is
+    the EV's power profile, `offer_at`/`plan_at` the monotonic times at which offer and plan start.
+    `energised` is true from the first command that may put voltage on the outlet until it is
+    switched off; `check_seen` once the insulation test was seen under way,
+    `opening` while the contactor is on its way to open. `pending`/`answer`/`answered` are the open question to the controller.
+    """
+
+    state: State = State.SUPPORTED_APP_PROTOCOL
+    namespace: str = ""
+    session_id: bytes = b""
+    evcc_id: str = ""
+    attempts: int = 0
+    authorized: bool = False
+    offered: frozenset[tuple[int, int]] = frozenset()
+    service: EnergyService | None = None
+    parameter_set_id: int = 0
+    control_mode: ControlMode | None = None
+    ev_limits: Envelope = field(default_factory=Envelope)
+    announced: Envelope = field(default_factory=Envelope)
+    negative_discharge: bool = False
+    needs: EvNeeds = field(default_factory=EvNeeds)
+    rounds: int = 0
+    offer: EnergyOffer | None = None
+    offer_at: float = 0.0
+    tuple_id: int | None = None
+    plan: tuple[PlanStep, ...] = ()
+    plan_at: float = 0.0
+    violations: int = 0
+    target_voltage_v: float = 0.0
+    pre_charged: bool = False
+    energised: bool = False
+    check_seen: bool = False
+    opening: bool = False
+    loops: int = 0
+    notified: bool = False
+    pending: Question | None = None
+    answered: bool = False
+    answer: Any = None
+    overdue: bool = False
+    tripped: str = ""
+    stopping: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a handler decided.
+
+    `response` None holds the request for at most `hold_s` until hardware or controller have moved;
+    the handler is then called again. `why` explains the decision in plain words.
+    """
+
+    record: Record
+    response: V2GResponse | None = None
+    commands: tuple[Command, ...] = ()
+    question: Question | None = None
+    hold_s: float = 0.0
+    why: str = ""
+    requirement: str = ""
+    ending: EndReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a handler may look at.
+
+    `held` tells that the request has been waiting already, `expired` that it may not wait longer.
+    """
+
+    record: Record
+    evse: EvseState
+    config: SeccConfig
+    now: float
+    utc: Utc
+    entropy: Entropy
+    held: bool = False
+    expired: bool = False
+
+    @property
+    def header(self) -> MessageHeader:
+        """The header of a response sent now."""
+        session_id = self.record.session_id or bytes(8)
+        return MessageHeader(session_id=session_id, time_stamp=self.stamp())
+
+    def stamp(self, ahead_s: float = 0.0) -> int:
+        """The present time (plus `ahead_s`) as TimeStamp or TimeAnchor."""
+        return stamp(self.utc() + ahead_s, self.config.time_unit)
+
+    @property
+    def limits(self) -> Envelope:
+        """What the station can do now, never more than it announced."""
+        if self.record.service is None or self.record.announced == Envelope():
+            return self.evse.limits
+        return self.evse.limits.within(self.record.announced)
+
+    def reply(
+        self,
+        response: V2GResponse,
+        state: State | None = None,
+        *,
+        do: tuple[Command, ...] = (),
+        why: str = "",
+        requirement: str = "",
+        ending: EndReason | None = None,
+        **changes: Any,
+    ) -> Step:
+        """Answer, go to `state` (default: stay) and remember `changes`."""
+        record = replace(self.record, state=state or self.record.state, **changes)
+        return Step(record, response, do, why=why, requirement=requirement, ending=ending)
+
+    def wait(self, limit_s: float, *, do: tuple[Command, ...] = (), **changes: Any) -> Step:
+        """Hold the request until hardware or controller move, at most `limit_s` in all."""
+        return Step(replace(self.record, **changes), None, do, hold_s=limit_s)
+
+    def ask(self, question: Question, limit_s: float) -> Step:
+        """Put a question to the controller and hold the request for its answer."""
+        record = replace(self.record, pending=question, answered=False, answer=None)
+        return Step(record, None, question=question, hold_s=limit_s)
+
+    def settled(self) -> dict[str, Any]:
+        """Changes that forget the open question."""
+        return {"pending": None, "answered": False, "answer": None, "overdue": False}
+
+    def fail(self, request: V2GRequest, code: ResponseCode, why: str, requirement: str = "") -> Step:
+        """Refuse with a FAILED code: the session ends [V2G20-734]."""
+        from iso15118.secc.refusal import refuse
+
+        return Step(
+            replace(self.record, state=State.ENDED),
+            refuse(self, request, code),
+            why=why,
+            requirement=requirement,
+            ending=EndReason.REFUSED,
+        )
+
+
+def needs_of(view: View, needs: EvNeeds, departure_s: int | None, max_points: int) -> ChargingNeeds:
+    """The question to the controller from what the EV said."""
+    record = view.record
+    assert record.service is not None and record.control_mode is not None
+    return ChargingNeeds(
+        service=record.service,
+        control_mode=record.control_mode,
+        limits=view.limits.within(record.ev_limits),
+        max_points=max_points,
+        departure_s=departure_s,
+        target_wh=needs.target_wh,
+        max_wh=needs.maximum_wh,
+        min_wh=needs.minimum_wh,
+        v2x_max_wh=needs.v2x_maximum_wh,
+        v2x_min_wh=needs.v2x_minimum_wh,
+        round=record.rounds + 1,
+    )
