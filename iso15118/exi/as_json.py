@@ -30,7 +30,7 @@ def to_json(value: Any, schema_set: SchemaSet, *, element: str | QName | None = 
     root, _ = root_element(value, schema_set, True, element)
     writer = _Writer(schema_set)
     content = writer.leaf(root.scalar, value) if root.scalar is not None else writer.element(value)
-    return {root.qname.name: content}
+    return {_root_name(root.qname, schema_set): content}
 
 
 def from_json(data: Any, schema_set: SchemaSet) -> Any:
@@ -49,11 +49,16 @@ def from_json(data: Any, schema_set: SchemaSet) -> Any:
         raise
 
 
+def _root_name(qname: QName, schema_set: SchemaSet) -> str:
+    """The local name, or "{namespace}name" where the set knows several of that name."""
+    found = [e.qname for e in schema_set.fragment_elements if e.qname.name == qname.name]
+    return qname.name if found == [qname] else f"{{{qname.namespace}}}{qname.name}"
+
+
 def _root(name: Any, schema_set: SchemaSet) -> Element:
-    for known in (schema_set.elements, schema_set.fragment_elements):
-        for element in known:
-            if element.qname.name == name:
-                return element
+    for element in (*schema_set.elements, *schema_set.fragment_elements):
+        if name in (element.qname.name, f"{{{element.qname.namespace}}}{element.qname.name}"):
+            return element
     raise DecodeError(f"{name!r} is no element of this schema set")
 
 
@@ -250,7 +255,7 @@ def _is_plain(kind: Kind) -> bool:
 
 def _is_ordered(step: Step) -> bool:
     """Whether a list mixes elements of several names, so that their order must be kept."""
-    return len(step.names) != 1 or step.field.any
+    return step.codec is None and (len(step.names) != 1 or step.field.any)
 
 
 def _scalar(step: Step) -> Scalar:

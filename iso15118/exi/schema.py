@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import itertools
 import types
 import typing
 from collections.abc import Callable
@@ -381,9 +382,18 @@ _SPECIAL: typing.Final[dict[str, str]] = {
 }
 
 
+_PREFIXES: typing.Final[frozenset[str]] = frozenset({"ac", "bpt", "dc", "lf", "wpt"})
+
+
 def xml_name(attr: str) -> str:
-    """The XML name of a snake_case field name: acronyms upper, other words capitalised, joined."""
-    return "".join(_word(w) for w in attr.split("_"))
+    """The XML name of a snake_case field name: acronyms upper, other words capitalised, joined.
+
+    A prefix of the energy transfer mode at the beginning keeps its underscore: `bpt_channel_selection`
+    is BPT_ChannelSelection.
+    """
+    words = attr.split("_")
+    leading = list(itertools.takewhile(_PREFIXES.__contains__, words))
+    return "".join([f"{w.upper()}_" for w in leading] + [_word(w) for w in words[len(leading) :]])
 
 
 def _word(word: str) -> str:

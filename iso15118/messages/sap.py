@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from iso15118.exi.schema import Integer, Occurs, Text, UnsignedInt, V2GEnum, schema_type
+from iso15118.messages import namespaces
 
-NS: Final = "urn:iso:15118:2:2010:AppProtocol"
+NS: Final = namespaces.SAP
 
 SchemaId = Annotated[int, Integer("unsignedByte", 0, 255, "idType")]
 ProtocolName = Annotated[str, Text("string", 30, "protocolNameType")]

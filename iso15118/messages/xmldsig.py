@@ -25,8 +25,9 @@ from iso15118.exi.schema import (
     XmlId,
     schema_type,
 )
+from iso15118.messages import namespaces
 
-NS: Final = "http://www.w3.org/2000/09/xmldsig#"
+NS: Final = namespaces.XMLDSIG
 
 CryptoBinary = Annotated[bytes, Binary("base64Binary", None, None, "CryptoBinary")]
 DigestValueText = Annotated[bytes, Binary("base64Binary", None, None, "DigestValueType")]
@@ -280,7 +281,16 @@ class KeyInfo:
     id: Id = None
     items: Annotated[
         tuple[
-            KeyName | KeyValue | RetrievalMethod | X509Data | PGPData | SPKIData | MgmtData | AnyElement | str, ...
+            KeyName
+            | KeyValue
+            | RetrievalMethod
+            | X509Data
+            | PGPData
+            | SPKIData
+            | MgmtData
+            | AnyElement
+            | str,
+            ...,
         ],
         Occurs(1),
     ]

@@ -88,6 +88,7 @@ class SeccMachine:
         self._waiting: deque[Frame] = deque()
         self._targets: dict[type[Any], Command] = {}
         self._ended = False
+        self._last = self._record.state
         self._now = 0.0
 
     # --- the Machine interface ----------------------------------------------------------------
@@ -337,7 +338,7 @@ class SeccMachine:
             why = f"control pilot {evse.cp.value}"
         elif record.energised and self._power_expected() and not evse.cp.ready:
             why = f"control pilot {evse.cp.value} while energised"
-        elif record.state is State.CHARGE_LOOP and evse.contactor is Contactor.OPEN and record.loops:
+        elif self._power_flows() and evse.contactor is not Contactor.CLOSED:
             why = "contactor opened by itself"
         if why and not record.tripped:
             self._trip(why)
@@ -346,12 +347,12 @@ class SeccMachine:
 
     def _power_expected(self) -> bool:
         """Whether the EV has to hold state C or D now; while stopping it may already leave it."""
-        return self._record.state in (
-            State.CABLE_CHECK,
-            State.CABLE_CHECKED,
-            State.PRE_CHARGE,
-            State.CHARGE_LOOP,
-        )
+        states = (State.CABLE_CHECK, State.CABLE_CHECKED, State.PRE_CHARGE, State.CHARGE_LOOP)
+        return self._record.state in states and not self._record.opening
+
+    def _power_flows(self) -> bool:
+        """Whether the contactor has to be closed now."""
+        return self._record.state is State.CHARGE_LOOP and not self._record.opening
 
     def _trip(self, why: str) -> None:
         self._record = replace(self._record, tripped=why)
@@ -424,6 +425,8 @@ class SeccMachine:
     def _enter(self, record: Record) -> None:
         before = self._record
         self._record = record
+        if record.state is not State.ENDED:
+            self._last = record.state
         if record.energised and not before.energised:
             self._timers.start(HARDWARE, self._config.timers.hardware_silence_s, self._now)
         if not record.energised:
@@ -447,7 +450,6 @@ class SeccMachine:
         self._ended = True
         self._held = None
         self._waiting.clear()
-        state = self._record.state.value
         self._timers.stop_all()
         if reason not in (EndReason.COMPLETED, EndReason.PAUSED) and not self._record.tripped:
             self._command(Deenergise(detail))
@@ -457,7 +459,7 @@ class SeccMachine:
             reason=reason,
             fault=fault,
             detail=detail,
-            state=state,
+            state=self._last.value,
             requirement=requirement,
         )
         self._out.append(Close(self._config.timers.close_s if delay else 0.0))

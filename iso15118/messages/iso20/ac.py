@@ -10,9 +10,9 @@ phases, evenly split. Peers disagree on the sign of discharge limits: read them 
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
-from iso15118.exi.schema import Xml, schema_type
+from iso15118.exi.schema import schema_type
 from iso15118.messages import namespaces
 from iso15118.messages.iso20.types import (
     ChargeLoopReq,
@@ -38,18 +38,14 @@ NS: Final = namespaces.AC
 class AC_ChargeParameterDiscoveryReq(ChargeParameterDiscoveryReq):
     """The EV states its limits."""
 
-    ac_cpd_req_energy_transfer_mode: Annotated[
-        AC_CPDReqEnergyTransferMode, Xml("AC_CPDReqEnergyTransferMode")
-    ]
+    ac_cpd_req_energy_transfer_mode: AC_CPDReqEnergyTransferMode
 
 
 @schema_type(NS, element=True)
 class AC_ChargeParameterDiscoveryRes(ChargeParameterDiscoveryRes):
     """The station states its limits and the grid frequency."""
 
-    ac_cpd_res_energy_transfer_mode: Annotated[
-        AC_CPDResEnergyTransferMode, Xml("AC_CPDResEnergyTransferMode")
-    ]
+    ac_cpd_res_energy_transfer_mode: AC_CPDResEnergyTransferMode
 
 
 @schema_type(NS, element=True)

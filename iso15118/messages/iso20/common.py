@@ -455,8 +455,7 @@ class PowerDeliveryReq(V2GRequest):
     ev_processing: Processing
     charge_progress: ChargeProgress
     ev_power_profile: EVPowerProfile | None = None  # mandatory in Scheduled mode with `START`
-    # only with separated channels (BPTChannel 2)
-    bpt_channel_selection: Annotated[ChannelSelection | None, Xml("BPT_ChannelSelection")] = None
+    bpt_channel_selection: ChannelSelection | None = None  # only with separated channels (BPTChannel 2)
 
 
 @schema_type(NS, element=True)

@@ -9,9 +9,9 @@ V, A and W throughout. Peers disagree on the sign of discharge limits: read them
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
-from iso15118.exi.schema import Bool, Xml, schema_type
+from iso15118.exi.schema import Bool, schema_type
 from iso15118.messages import namespaces
 from iso15118.messages.iso20.types import (
     ChargeLoopReq,
@@ -41,18 +41,14 @@ NS: Final = namespaces.DC
 class DC_ChargeParameterDiscoveryReq(ChargeParameterDiscoveryReq):
     """The EV states its limits."""
 
-    dc_cpd_req_energy_transfer_mode: Annotated[
-        DC_CPDReqEnergyTransferMode, Xml("DC_CPDReqEnergyTransferMode")
-    ]
+    dc_cpd_req_energy_transfer_mode: DC_CPDReqEnergyTransferMode
 
 
 @schema_type(NS, element=True)
 class DC_ChargeParameterDiscoveryRes(ChargeParameterDiscoveryRes):
     """The station states its limits."""
 
-    dc_cpd_res_energy_transfer_mode: Annotated[
-        DC_CPDResEnergyTransferMode, Xml("DC_CPDResEnergyTransferMode")
-    ]
+    dc_cpd_res_energy_transfer_mode: DC_CPDResEnergyTransferMode
 
 
 @schema_type(NS, element=True)

@@ -25,7 +25,6 @@ from iso15118.exi.schema import (
     UnsignedLong,
     UnsignedShort,
     V2GEnum,
-    Xml,
     schema_type,
 )
 from iso15118.messages import namespaces
@@ -266,15 +265,9 @@ class MeterInfo:
 
     meter_id: MeterID
     charged_energy_reading_wh: UnsignedLong  # Wh, into the EV
-    # Wh, out of the EV
-    bpt_discharged_energy_reading_wh: Annotated[UnsignedLong | None, Xml("BPT_DischargedEnergyReadingWh")] = (
-        None
-    )
+    bpt_discharged_energy_reading_wh: UnsignedLong | None = None  # Wh, out of the EV
     capacitive_energy_reading_varh: UnsignedLong | None = None  # varh
-    # varh
-    bpt_inductive_energy_reading_varh: Annotated[
-        UnsignedLong | None, Xml("BPT_InductiveEnergyReadingVARh")
-    ] = None
+    bpt_inductive_energy_reading_varh: UnsignedLong | None = None  # varh
     meter_signature: MeterSignature | None = None  # the meter's own, opaque
     meter_status: Short | None = None
     meter_timestamp: UnsignedLong | None = None  # µs presumed, as in the header

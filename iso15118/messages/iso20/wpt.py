@@ -92,25 +92,21 @@ class WPT_AlignmentCheckMethod(V2GEnum, schema_name="WPT_AlignmentCheckMethodTyp
 class WPT_FinePositioningMethodList:
     """Positioning methods one side knows."""
 
-    wpt_fine_positioning_method: Annotated[
-        tuple[WPT_FinePositioningMethod, ...], Occurs(1, 8), Xml("WPT_FinePositioningMethod")
-    ]
+    wpt_fine_positioning_method: Annotated[tuple[WPT_FinePositioningMethod, ...], Occurs(1, 8)]
 
 
 @schema_type(NS)
 class WPT_PairingMethodList:
     """Pairing methods one side knows."""
 
-    wpt_pairing_method: Annotated[tuple[WPT_PairingMethod, ...], Occurs(1, 8), Xml("WPT_PairingMethod")]
+    wpt_pairing_method: Annotated[tuple[WPT_PairingMethod, ...], Occurs(1, 8)]
 
 
 @schema_type(NS)
 class WPT_AlignmentCheckMethodList:
     """Alignment check methods one side knows."""
 
-    wpt_alignment_check_method: Annotated[
-        tuple[WPT_AlignmentCheckMethod, ...], Occurs(1, 8), Xml("WPT_AlignmentCheckMethod")
-    ]
+    wpt_alignment_check_method: Annotated[tuple[WPT_AlignmentCheckMethod, ...], Occurs(1, 8)]
 
 
 @schema_type(NS, element=True)
@@ -123,7 +119,7 @@ class WPT_FinePositioningSetupReq(V2GRequest):
     ev_device_alignment_check_method_list: WPT_AlignmentCheckMethodList
     natural_offset: UnsignedShort  # mm
     vendor_specific_data_container: Annotated[tuple[WPT_DataContainer, ...], Occurs(0, 16)] = ()
-    lf_system_setup_data: Annotated[WPT_LF_SystemSetupData | None, Xml("LF_SystemSetupData")] = None
+    lf_system_setup_data: WPT_LF_SystemSetupData | None = None
 
 
 @schema_type(NS, element=True)
@@ -135,7 +131,7 @@ class WPT_FinePositioningSetupRes(V2GResponse):
     primary_device_alignment_check_method_list: WPT_AlignmentCheckMethodList
     natural_offset: UnsignedShort  # mm
     vendor_specific_data_container: Annotated[tuple[WPT_DataContainer, ...], Occurs(0, 16)] = ()
-    lf_system_setup_data: Annotated[WPT_LF_SystemSetupData | None, Xml("LF_SystemSetupData")] = None
+    lf_system_setup_data: WPT_LF_SystemSetupData | None = None
 
 
 @schema_type(NS, element=True)
@@ -145,7 +141,7 @@ class WPT_FinePositioningReq(V2GRequest):
     ev_processing: Processing
     ev_result_code: WPT_EVResult
     vendor_specific_data_container: Annotated[tuple[WPT_DataContainer, ...], Occurs(0, 16)] = ()
-    wpt_lf_data_package_list: Annotated[WPT_LF_DataPackageList | None, Xml("WPT_LF_DataPackageList")] = None
+    wpt_lf_data_package_list: WPT_LF_DataPackageList | None = None
 
 
 @schema_type(NS, element=True)
@@ -154,7 +150,7 @@ class WPT_FinePositioningRes(V2GResponse):
 
     evse_processing: Processing
     vendor_specific_data_container: Annotated[tuple[WPT_DataContainer, ...], Occurs(0, 16)] = ()
-    wpt_lf_data_package_list: Annotated[WPT_LF_DataPackageList | None, Xml("WPT_LF_DataPackageList")] = None
+    wpt_lf_data_package_list: WPT_LF_DataPackageList | None = None
 
 
 # --- low-frequency signals --------------------------------------------------------------------
@@ -236,7 +232,7 @@ class WPT_LF_DataPackageList:
     """LF measurements of one step."""
 
     num_packages: UnsignedByte
-    wpt_lf_data_package: Annotated[WPT_LF_DataPackage, Xml("WPT_LF_DataPackage")]
+    wpt_lf_data_package: WPT_LF_DataPackage
 
 
 @schema_type(NS)
@@ -251,7 +247,7 @@ class WPT_LF_DataPackage:
 class WPT_LF_TxDataList:
     """What was sent."""
 
-    wpt_lf_tx_data_list: Annotated[WPT_LF_TxData, Xml("WPT_LF_TxDataList")]
+    wpt_lf_tx_data_list: WPT_LF_TxData
 
 
 @schema_type(NS, type_name="WPT_LF_TxDataListType", tag="LF_TxData")
@@ -271,7 +267,7 @@ class WPT_LF_TxData:
 class WPT_LF_RxDataList:
     """What was received."""
 
-    wpt_lf_rx_data_list: Annotated[WPT_LF_RxData, Xml("WPT_LF_RxDataList")]
+    wpt_lf_rx_data_list: WPT_LF_RxData
 
 
 @schema_type(NS, type_name="WPT_LF_RxDataListType", tag="LF_RxData")

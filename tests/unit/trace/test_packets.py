@@ -50,6 +50,8 @@ def test_a_packet_of_unstated_length_is_read_to_its_end() -> None:
 def test_tcp() -> None:
     segment = tcp_packet(EV, SECC, 77, b"data", ACK, options=bytes(8))
     assert parse(frame(ethernet(segment))) == TcpSegment(EV, SECC, 77, False, False, b"data")
+    padded = ethernet(tcp_packet(EV, SECC, 77)) + bytes(6)  # Ethernet fills short frames
+    assert parse(frame(padded)) == TcpSegment(EV, SECC, 77, False, False, b"")
     opening = parse(frame(ethernet(tcp_packet(EV, SECC, 77, flags=SYN))))
     answer = parse(frame(ethernet(tcp_packet(SECC, EV, 77, flags=SYN | ACK))))
     assert isinstance(opening, TcpSegment)

@@ -1,0 +1,222 @@
+"""One simulated session from one call: `simulate("DC_BPT", "dynamic", seed=7, faults="late_contactor(2.5)")`."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from iso15118.config import EvccConfig, SeccConfig
+from iso15118.control.common import ControlMode
+from iso15118.evcc.machine import EvccMachine
+from iso15118.events import MessageSent, SessionEnded, StateEntered, as_record
+from iso15118.machine import Entropy, Machine, Utc
+from iso15118.secc.machine import SeccMachine
+from iso15118.sim.checkers import Violation, check
+from iso15118.sim.circuit import AcPlant, DcPlant, Plant
+from iso15118.sim.faults import Fault, parse
+from iso15118.sim.plants import Battery
+from iso15118.sim.scenarios import Scenario, basic
+from iso15118.sim.virtual_ev import VirtualEv
+from iso15118.sim.virtual_evse import VirtualEvse
+from iso15118.sim.world import Recording, World
+
+Script = Callable[[Any], Any]
+"""An EV procedure in place of the regular one: `async def rude(ev): ...`."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came out of a simulated session.
+
+    `recording` has everything; the properties are what tests and people ask for.
+    """
+
+    seed: int
+    scenario: Scenario
+    recording: Recording
+    scripted: bool = False
+
+    @property
+    def events(self) -> list[Any]:
+        """The events of both roles, in time order."""
+        return self.recording.events
+
+    @property
+    def messages(self) -> tuple[MessageSent, ...]:
+        """What both sides sent, in order (t, role, message, exi)."""
+        return tuple(e for e in self.recording.events if isinstance(e, MessageSent))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the messages both sides sent, in order."""
+        return tuple(type(e.message).__name__ for e in self.messages)
+
+    def states(self, role: str = "SECC") -> list[str]:
+        """The states a side went through, in order; `role` "secc" or "evcc"."""
+        events = (e for e in self.recording.events if isinstance(e, StateEntered))
+        return [e.state for e in events if e.role == role.upper()]
+
+    @property
+    def ends(self) -> dict[str, SessionEnded]:
+        """How each side ended, by role; a side that never did is missing."""
+        return {e.role: e for e in self.recording.events if isinstance(e, SessionEnded)}
+
+    @property
+    def completed(self) -> bool:
+        """Whether both sides ended by SessionStop."""
+        ends = self.ends
+        return len(ends) == 2 and all(e.as_intended for e in ends.values())
+
+    @functools.cached_property
+    def violations(self) -> tuple[Violation, ...]:
+        """What must not happen and did."""
+        return check(self.recording)
+
+    @property
+    def ok(self) -> bool:
+        """Whether no checker was broken, and, without faults or a script, the session was completed."""
+        return not self.violations and (self.completed or bool(self.recording.faults) or self.scripted)
+
+    @property
+    def delivered_wh(self) -> float:
+        """Energy through the outlet into the car."""
+        return self.recording.delivered_wh
+
+    @property
+    def fed_back_wh(self) -> float:
+        """Energy through the outlet out of the car."""
+        return self.recording.fed_back_wh
+
+    @property
+    def duration(self) -> float:
+        """Virtual seconds from plug-in until the last side closed (or the world was cut off)."""
+        closed = self.recording.closed
+        return max(closed.values()) if len(closed) == 2 else self.recording.duration_s
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What was injected."""
+        return self.recording.faults
+
+    def log_lines(self) -> Iterator[str]:
+        """The event log as JSON, one event a line."""
+        for event in self.recording.events:
+            yield json.dumps(as_record(event), sort_keys=True, separators=(",", ":"))
+
+    @functools.cached_property
+    def log_hash(self) -> str:
+        """SHA-256 over the event log: equal for equal seeds, in any process."""
+        digest = hashlib.sha256()
+        for line in self.log_lines():
+            digest.update(line.encode() + b"\n")
+        return digest.hexdigest()
+
+    def explain(self) -> str:
+        """What happened, in a few lines: for a failed assertion or a terminal."""
+        scenario = self.scenario
+        title = f"{scenario.service.name} {scenario.control.name.lower()}, seed {self.seed}"
+        lines = [f"{title}, faults: {', '.join(map(str, self.faults)) or 'none'}"]
+        for role, end in sorted(self.ends.items()):
+            lines.append(f"{role} {end.t:.3f} s in {end.state}: {end.reason.value}: {end.detail}")
+        if self.recording.discovery_failed:
+            lines.append("no connection")
+        lines.append(f"{self.delivered_wh:.1f} Wh delivered, {self.fed_back_wh:.1f} Wh fed back")
+        return "\n".join([*lines, *(f"VIOLATION {v}" for v in self.violations)])
+
+
+def simulate(
+    energy: str = "DC",
+    control: str = "dynamic",
+    seed: int = 0,
+    faults: str | Iterable[Fault | str] = (),
+    script: Script | None = None,
+    *,
+    scenario: Scenario | None = None,
+    loops: int | None = None,
+    wh: float | None = None,
+    secc: SeccConfig | None = None,
+    evcc: EvccConfig | None = None,
+    limit_s: float = 7200.0,
+) -> Run:
+    """Simulate a session to its end and return what happened.
+
+    Either `scenario`, or `energy` and `control` name what is done: `loops` charge loops (default 20), or as
+    many as `wh` Wh take. `faults` as text or values of `faults.py`. `script` replaces the EV's procedure.
+    `secc` and `evcc` replace the derived configurations. `limit_s` cuts off a session that does not end.
+    """
+    chosen = scenario or basic(energy, control)
+    if loops is not None:
+        chosen = replace(chosen, loops=loops)
+    if wh is not None:
+        chosen = replace(chosen, loops=None, ev=replace(chosen.ev, energy_wh=wh))
+    injected = tuple(_faults(faults, seed, chosen))
+    world = build(seed, chosen, injected, script, secc, evcc, limit_s)
+    return Run(seed, chosen, world.run(), scripted=script is not None)
+
+
+def build(
+    seed: int,
+    scenario: Scenario,
+    faults: tuple[Fault, ...] = (),
+    script: Script | None = None,
+    secc: SeccConfig | None = None,
+    evcc: EvccConfig | None = None,
+    limit_s: float = 7200.0,
+) -> World:
+    """The world of a scenario, ready to run."""
+    plant = plant_for(scenario)
+    station = secc or secc_config(scenario)
+    car = evcc or evcc_config(scenario)
+
+    def make_evcc(entropy: Entropy, utc: Utc) -> Machine:
+        return EvccMachine(car, entropy, utc, script) if script else EvccMachine(car, entropy, utc)
+
+    return World(
+        seed,
+        plant=plant,
+        evse=VirtualEvse(plant, scenario.evse),
+        ev=VirtualEv(plant, scenario.ev),
+        make_secc=lambda entropy, utc: SeccMachine(station, entropy, utc),
+        make_evcc=make_evcc,
+        faults=faults,
+        limit_s=limit_s,
+    )
+
+
+def plant_for(scenario: Scenario) -> Plant:
+    """The circuit of a scenario, with its battery."""
+    ev = scenario.ev
+    battery = Battery(capacity_wh=ev.capacity_wh, cells=ev.cells, soc=ev.soc)
+    return DcPlant(battery) if scenario.service.is_dc else AcPlant(battery)
+
+
+def secc_config(scenario: Scenario) -> SeccConfig:
+    """The station's configuration of a scenario: this service, both control modes, no TLS."""
+    modes = (scenario.control, *(m for m in ControlMode if m is not scenario.control))
+    return SeccConfig(services=(scenario.service,), control_modes=modes, insecure_no_tls=True)
+
+
+def evcc_config(scenario: Scenario) -> EvccConfig:
+    """The car's configuration of a scenario."""
+    return EvccConfig(
+        services=(scenario.service,),
+        control_mode=scenario.control,
+        max_loops=scenario.loops,
+        insecure_no_tls=True,
+    )
+
+
+def _faults(given: str | Iterable[Fault | str], seed: int, scenario: Scenario) -> Iterator[Fault]:
+    dc = scenario.service.is_dc
+    if isinstance(given, str):
+        yield from parse(given, seed=seed, dc=dc)
+        return
+    for item in given:
+        if isinstance(item, Fault):
+            yield item
+        else:
+            yield from parse(item, seed=seed, dc=dc)

@@ -1,0 +1,116 @@
+"""What a simulated session is about: service, control mode, station, car, and how long.
+
+`basic` is the plain session of a service, `varied` draws one by seed, `demo` charges and then feeds back.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from iso15118.control.common import ControlMode, EnergyService
+from iso15118.errors import ConfigError
+from iso15118.sim.virtual_ev import AC_CAR, DC_CAR, EvSetup
+from iso15118.sim.virtual_evse import AC_STATION, DC_STATION, EvseSetup
+from iso15118.units import NO_FLOW, Envelope
+
+SERVICES: Final = ("AC", "AC_BPT", "DC", "DC_BPT")
+CONTROLS: Final = ("scheduled", "dynamic")
+COMBINATIONS: Final = tuple((energy, control) for energy in SERVICES for control in CONTROLS)
+"""The eight combinations of service and control mode that are simulated as a matter of course."""
+
+LOOPS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A session to be simulated. `loops` None: until the car has what it wants."""
+
+    service: EnergyService = EnergyService.DC
+    control: ControlMode = ControlMode.DYNAMIC
+    evse: EvseSetup = field(default_factory=EvseSetup)
+    ev: EvSetup = field(default_factory=EvSetup)
+    loops: int | None = LOOPS
+
+
+def service_of(name: str) -> EnergyService:
+    """An energy service by its name, in any case. ConfigError names those that can be simulated."""
+    service = EnergyService.__members__.get(name.upper())
+    if service is None or not (service.is_ac or service.is_dc):
+        accepted = ", ".join(s.name for s in EnergyService if s.is_ac or s.is_dc)
+        raise ConfigError("energy", f"{name!r}; accepted: {accepted}")
+    return service
+
+
+def control_of(name: str) -> ControlMode:
+    """A control mode by its name, in any case. ConfigError names both."""
+    mode = ControlMode.__members__.get(name.upper())
+    if mode is None:
+        raise ConfigError("control", f"{name!r}; accepted: {', '.join(CONTROLS)}")
+    return mode
+
+
+def basic(energy: str = "DC", control: str = "dynamic", *, loops: int | None = LOOPS) -> Scenario:
+    """A plain session. A bidirectional one charges for a second and then feeds back."""
+    service, mode = service_of(energy), control_of(control)
+    reversal = (0.0, 8000.0), (1.0, -6000.0)
+    turning = service.bidirectional
+    return Scenario(
+        service,
+        mode,
+        EvseSetup(
+            limits=_of(service, DC_STATION, AC_STATION),
+            setpoints=reversal if turning and mode is ControlMode.DYNAMIC else (),
+        ),
+        EvSetup(
+            services=(service,),
+            control_mode=mode,
+            limits=_of(service, DC_CAR, AC_CAR),
+            plan=reversal if turning and mode is ControlMode.SCHEDULED else (),
+        ),
+        loops,
+    )
+
+
+def varied(energy: str, control: str, seed: int) -> Scenario:
+    """A session whose battery, delays, powers and length are drawn from the seed."""
+    chance = random.Random(f"scenario {seed}")
+    plain = basic(energy, control, loops=chance.randint(3, 40))
+    turn_s, most = chance.uniform(0.3, 3.0), 20_000.0
+    course = (0.0, round(chance.uniform(1000, most))), (turn_s, -round(chance.uniform(1000, most)))
+    back = plain.service.bidirectional
+    dynamic = plain.control is ControlMode.DYNAMIC
+    evse = replace(
+        plain.evse,
+        authorize_s=chance.choice((0.0, 0.3, 2.0, chance.uniform(0, 10))),
+        offer_s=chance.choice((0.0, 0.2, chance.uniform(0, 5))),
+        cable_check_s=chance.uniform(0.5, 8.0),
+        lock_s=chance.uniform(0.05, 1.0),
+        setpoints=course if back and dynamic else (),
+    )
+    ev = replace(
+        plain.ev,
+        soc=round(chance.uniform(0.25, 0.95), 3),
+        target_soc=chance.choice((0.8, 0.9, 1.0)),
+        capacity_wh=chance.choice((30_000.0, 60_000.0, 90_000.0)),
+        plan=course if back and not dynamic else (),
+        schedule_s=chance.choice((0.0, 0.2, chance.uniform(0, 5))),
+        service_s=chance.choice((0.0, 0.05, 1.0)),
+    )
+    return replace(plain, evse=evse, ev=ev)
+
+
+def demo() -> Scenario:
+    """DC_BPT, Dynamic: a minute of charging at 60 kW, then a minute of feeding back at 20 kW."""
+    plain = basic("DC_BPT", "dynamic", loops=1200)
+    return replace(
+        plain,
+        evse=replace(plain.evse, setpoints=((0.0, 60_000.0), (60.0, -20_000.0))),
+        ev=replace(plain.ev, soc=0.55),
+    )
+
+
+def _of(service: EnergyService, dc: Envelope, ac: Envelope) -> Envelope:
+    limits = dc if service.is_dc else ac
+    return limits if service.bidirectional else replace(limits, discharge=NO_FLOW)
