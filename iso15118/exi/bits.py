@@ -7,6 +7,7 @@ as `(bits, width)`, which the caller appends; all but booleans and n-bit values 
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable
 from typing import Final
@@ -17,7 +18,8 @@ UNSIGNED_GROUPS: Final = 10  # 70 bits: every bounded integer type of the schema
 BIG_INTEGER_GROUPS: Final = 24  # unbounded xs:integer: certificate serial numbers (20 octets)
 STRING_LENGTH_OFFSET: Final = 2  # length fields 0 and 1 announce string-table hits, not in use here
 MAX_CODE_POINT: Final = 0x10FFFF
-_SURROGATES: Final = range(0xD800, 0xE000)
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Control characters, surrogates and non-characters: EXI carries XML, which has no place for them."""
 _PADDING_OCTETS: Final = 64  # more than one event may read beyond the end before it is checked
 
 
@@ -96,15 +98,18 @@ class BitReader:
         raw = self.octets(at, count)
         if not raw.isascii():
             return self._code_points(at, count)
-        if b"\0" in raw:
-            raise DecodeError("character U+0000", bit=at + 8 * raw.index(0))
-        return raw.decode("ascii"), at + 8 * count
+        text = raw.decode("ascii")
+        if not text.isprintable():
+            found = _NOT_XML.search(text)
+            if found:
+                raise DecodeError(f"character U+{ord(found.group()):04X}", bit=at + 8 * found.start())
+        return text, at + 8 * count
 
     def _code_points(self, at: int, count: int) -> tuple[str, int]:
         found = []
         for _ in range(count):
             point, after = self.unsigned(at)
-            if point > MAX_CODE_POINT or point == 0 or point in _SURROGATES:
+            if point > MAX_CODE_POINT or _NOT_XML.match(chr(point)):
                 raise DecodeError(f"character U+{point:04X}", bit=at)
             found.append(chr(point))
             at = after
@@ -194,16 +199,14 @@ def pack_string(value: str) -> tuple[int, int]:
 
 def characters(value: str) -> bytes:
     """The code points of `value`, each as an Unsigned Integer."""
+    found = None if value.isprintable() else _NOT_XML.search(value)
+    if found:
+        raise EncodeError(f"character U+{ord(found.group()):04X} cannot be sent")
     if value.isascii():
-        raw = value.encode("ascii")
-        if b"\0" in raw:
-            raise EncodeError("character U+0000 cannot be sent")
-        return raw
+        return value.encode("ascii")
     out = bytearray()
     for character in value:
         point = ord(character)
-        if point == 0 or point in _SURROGATES:
-            raise EncodeError(f"character U+{point:04X} cannot be sent")
         while point >= 0x80:
             out.append(point & 0x7F | 0x80)
             point >>= 7

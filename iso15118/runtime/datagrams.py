@@ -38,7 +38,9 @@ class DatagramLink(asyncio.DatagramProtocol):
     ) -> DatagramLink:
         """Serve `machine` on the bound socket `made`."""
         loop = asyncio.get_running_loop()
-        _, link = await loop.create_datagram_endpoint(lambda: cls(machine, interface, emit, broken), sock=made)
+        _, link = await loop.create_datagram_endpoint(
+            lambda: cls(machine, interface, emit, broken), sock=made
+        )
         return link
 
     def feed(self, item: Input) -> None:

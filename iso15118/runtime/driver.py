@@ -46,8 +46,8 @@ async def _no_controller(question: Any) -> Any:
 class Ports:
     """Where a machine's outputs go.
 
-    `fault` is told what failed and why when the controller raised. `broken` is told when the machine
-    itself raised: a defect, after which the machine is not used again.
+    `command_failed` and `question_failed` are told when the controller raised, with what it was given.
+    `broken` is told when the machine itself raised: a defect, after which it is not used again.
     """
 
     emit: Callable[[Any], None] = _nowhere
@@ -56,7 +56,8 @@ class Ports:
     close: Callable[[], None] = _nowhere
     command: Callable[[Any], None] = _nowhere
     ask: Callable[[Any], Awaitable[Any]] = _no_controller
-    fault: Callable[[Any, BaseException], None] = _nowhere
+    command_failed: Callable[[Any, BaseException], None] = _nowhere
+    question_failed: Callable[[Any, BaseException], None] = _nowhere
     broken: Callable[[BaseException], None] = _nowhere
 
 
@@ -175,14 +176,14 @@ class Driver:
         try:
             self._ports.command(command)
         except Exception as error:  # noqa: BLE001 - firmware code; whatever it raises is a hardware fault
-            self._ports.fault(command, error)
+            self._ports.command_failed(command, error)
 
     async def _answer(self, question: Any) -> None:
         value: Any
         try:
             value = await self._ports.ask(question)
         except Exception as error:  # noqa: BLE001 - firmware code; the machine takes it as a refusal
-            self._ports.fault(question, error)
+            self._ports.question_failed(question, error)
             value = error
         self.feed(Answer(question, value))
 

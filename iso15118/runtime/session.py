@@ -58,7 +58,8 @@ class Session(asyncio.Protocol):
                 close=self._close,
                 command=hardware.command,
                 ask=hardware.ask,
-                fault=self._on_fault,
+                command_failed=self._on_command_failed,
+                question_failed=self._on_question_failed,
                 broken=self._on_broken,
             ),
         )
@@ -154,13 +155,16 @@ class Session(asyncio.Protocol):
             self._transport.close()
             self._cut = self._loop.call_later(LINGER_S, self._transport.abort)
 
-    def _on_fault(self, what: Any, error: BaseException) -> None:
-        """Firmware that fails is hardware that cannot be trusted: the machine sees a fault until its end."""
+    def _on_command_failed(self, command: Any, error: BaseException) -> None:
+        """Hardware that fails a command cannot be trusted: from now on the machine sees a fault."""
+        self._on_question_failed(command, error)
+        if not self._fault:
+            self._fault = f"the controller failed at {type(command).__name__}"
+            self.update(self._state)
+
+    def _on_question_failed(self, what: Any, error: BaseException) -> None:
+        """The machine learns of it by the answer, and refuses."""
         self._emit(ControllerFault(t=self._loop.time(), role=self.role, what=what, error=repr(error)))
-        if isinstance(what, type(self._hardware.deenergise(""))) or not _is_command(what):
-            return
-        self._fault = self._fault or f"controller failed at {type(what).__name__}"
-        self.update(self._state)
 
     def _on_broken(self, error: BaseException) -> None:
         """The machine is of no use any more: power off without it, and out."""
@@ -187,10 +191,6 @@ class Session(asyncio.Protocol):
                 state="",
             )
             self._emit(ended)
-
-
-def _is_command(what: Any) -> bool:
-    return type(what).__module__.startswith("iso15118.control") and not hasattr(what, "limits")
 
 
 def peer_name(transport: asyncio.BaseTransport) -> str:

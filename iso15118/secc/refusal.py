@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from iso15118.messages.iso20.exchanges import exchange_of
 from iso15118.messages.iso20.numbers import rational
 from iso15118.messages.iso20.types import ChargeLoopReq, ResponseCode, V2GRequest, V2GResponse
 from iso15118.messages.minimal import minimal
-from iso15118.secc.session import View
+
+if TYPE_CHECKING:
+    from iso15118.secc.session import View
 
 
 def refuse(view: View, request: V2GRequest, code: ResponseCode) -> V2GResponse:
@@ -31,14 +34,14 @@ def refuse(view: View, request: V2GRequest, code: ResponseCode) -> V2GResponse:
 def _paired_mode(request: Any) -> Any:
     """The response's control mode in the variant of the request, at its lowest values."""
     mode = type(request.cl_req_control_mode)
-    module = __import__(mode.__module__, fromlist=["_"])
+    module = sys.modules[mode.__module__]
     return minimal(getattr(module, mode.__name__.replace("CLReq", "CLRes")))
 
 
 def _paired_transfer_mode(attr: str) -> Callable[[View, Any], dict[str, Any]]:
     def fill(view: View, request: Any) -> dict[str, Any]:
         mode = type(getattr(request, attr))
-        module = __import__(mode.__module__, fromlist=["_"])
+        module = sys.modules[mode.__module__]
         paired = getattr(module, mode.__name__.replace("CPDReq", "CPDRes"))
         return {attr.replace("_req_", "_res_"): minimal(paired)}
 

@@ -19,6 +19,7 @@ from iso15118.events import EndReason
 from iso15118.machine import Entropy, Utc
 from iso15118.messages.iso20.numbers import stamp
 from iso15118.messages.iso20.types import MessageHeader, ResponseCode, V2GRequest, V2GResponse
+from iso15118.secc.refusal import refuse
 from iso15118.units import Envelope
 
 
@@ -183,8 +184,6 @@ class View:
 
     def fail(self, request: V2GRequest, code: ResponseCode, why: str, requirement: str = "") -> Step:
         """Refuse with a FAILED code: the session ends [V2G20-734]."""
-        from iso15118.secc.refusal import refuse
-
         return Step(
             replace(self.record, state=State.ENDED),
             refuse(self, request, code),

@@ -1,0 +1,369 @@
+"""A charger on a network interface: discovery, connections, one session after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from iso15118.config import SeccConfig
+from iso15118.control import evse
+from iso15118.control.common import CpState
+from iso15118.control.evse import EvseController, EvseState
+from iso15118.discovery.rate import RateLimit
+from iso15118.discovery.sdp_server import (
+    SETUP_WINDOW_S,
+    SdpAvailability,
+    SdpServer,
+    SdpServerConfig,
+    SeccEndpoints,
+)
+from iso15118.errors import ConfigError, Iso15118Error
+from iso15118.events import Role, SessionEnded
+from iso15118.machine import Entropy, LinkDown, LinkUp, Machine, Update, Utc
+from iso15118.runtime.datagrams import DatagramLink
+from iso15118.runtime.events import ChargerListening, ConnectionRefused, InternalFault
+from iso15118.runtime.net import (
+    Interface,
+    sdp_server_socket,
+    tcp_listener,
+    wait_for_interface,
+)
+from iso15118.runtime.session import Hardware, Session, peer_name
+from iso15118.runtime.stream import EventStream, Sink
+
+STOP_GRACE_S: Final = 5.0
+"""How long `stop` lets a running session end in an orderly way."""
+
+MakeSecc = Callable[[SeccConfig, Entropy, Utc], Machine]
+
+_ROLE: Final[Role] = "SECC"
+_PLUGGED: Final = (CpState.B, CpState.C, CpState.D)
+_REFUSALS_PER_S: Final = 5
+_LOG: Final = logging.getLogger("iso15118.runtime")
+
+
+class EvseLevels:
+    """The charger's level snapshot: written by the firmware, read by the session that runs.
+
+    To be called on the event loop's thread; from another one:
+    `loop.call_soon_threadsafe(functools.partial(charger.evse.update, voltage_v=398.2))`.
+    """
+
+    def __init__(self, state: EvseState, changed: Callable[[EvseState], None]) -> None:
+        self._state = state
+        self._changed = changed
+
+    @property
+    def state(self) -> EvseState:
+        """The newest levels; a new session starts with them."""
+        return self._state
+
+    def update(self, **levels: Any) -> None:
+        """Change these levels (fields of EvseState) and tell the running session.
+
+        Without arguments it says that the levels still hold, which a session needs to hear at least every
+        `hardware_silence_s` while energy flows. Raises TypeError for an unknown level.
+        """
+        self.write(dataclasses.replace(self._state, **levels))
+
+    def write(self, state: EvseState) -> None:
+        """Replace the whole snapshot and tell the running session."""
+        self._state = state
+        self._changed(state)
+
+
+class Charger:
+    """One EVSE on one interface.
+
+    `async for event in charger.run()` serves session after session until the loop is left; `async with
+    charger` opens and closes it around a wider scope. `charger.evse.update(...)` writes measured levels;
+    `controller` carries out commands and answers questions. A session's failure never ends the charger.
+
+    Discovery is answered while the control pilot says that a vehicle is plugged in (B, C, D), for
+    `discovery_window_s` seconds after plug-in and after each session (None: without limit).
+    `machine` builds the session machine; the default is the stack's own.
+    Raises ConfigError (interface unknown, TLS needed), LinkError (no address, port taken) at start.
+    """
+
+    def __init__(
+        self,
+        config: SeccConfig,
+        controller: EvseController,
+        interface: str,
+        *,
+        port: int = 0,
+        state: EvseState | None = None,
+        discovery: bool = True,
+        discovery_window_s: float | None = SETUP_WINDOW_S,
+        sinks: Iterable[Sink] = (),
+        machine: MakeSecc | None = None,
+    ) -> None:
+        self.config = config
+        self.interface = interface
+        self.evse = EvseLevels(state or EvseState(), self._on_levels)
+        self.address: tuple[str, int] | None = None
+        self._port = port
+        self._discovery = discovery
+        self._window_s = discovery_window_s
+        self._hardware = Hardware(controller.command, _Questions(controller), evse.Deenergise)
+        self._make = machine or _default_machine
+        self._events = EventStream(_ROLE, sinks)
+        self._server: asyncio.Server | None = None
+        self._sdp: DatagramLink | None = None
+        self._plugged = False
+        self._session: Session | None = None
+        self._past: set[asyncio.Task[None]] = set()
+        self._refusals = RateLimit(_REFUSALS_PER_S)
+
+    # --- life ---------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the sockets and answer vehicles from now on."""
+        if self._server is not None:
+            return
+        self._check_security()
+        interface = await wait_for_interface(self.interface)
+        listener = tcp_listener(interface, self._port)
+        loop = asyncio.get_running_loop()
+        try:
+            self.address = (interface.address, listener.getsockname()[1])
+            if self._discovery:
+                self._sdp = await self._open_discovery(interface)
+            self._server = await loop.create_server(self._accept, sock=listener)
+        except BaseException:
+            listener.close()
+            self._close_discovery()
+            raise
+        self._emit(
+            ChargerListening(
+                t=loop.time(),
+                role=_ROLE,
+                interface=self.interface,
+                address=self.address[0],
+                port=self.address[1],
+            )
+        )
+        self._on_levels(self.evse.state)
+
+    async def stop(self, reason: str = "the charger stops", grace_s: float = STOP_GRACE_S) -> None:
+        """Accept nothing new, let a running session end within `grace_s` seconds, then cut it."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        self._close_discovery()
+        session = self._session
+        if session is not None and grace_s > 0:
+            session.stop(reason)
+            try:
+                async with asyncio.timeout(grace_s):
+                    await session.finished.wait()
+            except TimeoutError:
+                pass
+        await self._abort_all()
+        if server is not None:
+            await server.wait_closed()
+        self._events.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop(grace_s=0)
+
+    async def run(self) -> AsyncIterator[Any]:
+        """Events, from plug-in to plug-out and session after session, until `stop` is called.
+
+        Starts the charger if need be and stops it, cutting a running session, when the loop is left.
+        """
+        await self.start()
+        try:
+            while self._server is not None:
+                for event in await self._events.take():
+                    yield event
+            for event in self._events.take_now():
+                yield event
+        finally:
+            await self.stop(grace_s=0)
+
+    @property
+    def in_session(self) -> bool:
+        """Whether a vehicle is being served."""
+        return self._session is not None and self._session.result is None
+
+    def _check_security(self) -> None:
+        if not self.config.insecure_no_tls:
+            raise ConfigError(
+                "insecure_no_tls",
+                "ISO 15118-20 needs TLS 1.3, which this version does not have yet. For a laboratory, allow "
+                "plain TCP knowingly: SeccConfig(insecure_no_tls=True), or insecure_no_tls = true in the file",
+            )
+        _LOG.warning(
+            "%s on %s: ISO 15118-20 WITHOUT TLS, which the standard forbids; anyone on the link can read and "
+            "control the session. For laboratories only",
+            self.config.evse_id,
+            self.interface,
+        )
+
+    # --- discovery ----------------------------------------------------------------------------
+
+    async def _open_discovery(self, interface: Interface) -> DatagramLink:
+        assert self.address is not None
+        endpoints = SeccEndpoints(interface.address, plain_port=self.address[1])
+        machine = SdpServer(SdpServerConfig(endpoints, window_s=self._window_s))
+        return await DatagramLink.open(
+            machine, sdp_server_socket(interface), interface, self._emit, self._on_discovery_broken
+        )
+
+    def _close_discovery(self) -> None:
+        sdp, self._sdp = self._sdp, None
+        self._plugged = False
+        if sdp is not None:
+            sdp.close()
+
+    def _on_discovery_broken(self, error: BaseException) -> None:
+        self._fault("discovery failed", error)
+
+    def _on_levels(self, state: EvseState) -> None:
+        if self._sdp is not None and (state.cp in _PLUGGED) != self._plugged:
+            self._plugged = not self._plugged
+            self._sdp.feed(LinkUp() if self._plugged else LinkDown())
+            self._sdp.feed(Update(SdpAvailability(not self.in_session)))
+        if self._session is not None:
+            self._session.update(state)
+
+    # --- connections --------------------------------------------------------------------------
+
+    def _accept(self) -> asyncio.Protocol:
+        """The protocol of a new connection: a session, or a refusal while one is going on."""
+        if self._server is None or self.in_session:
+            return _Refusal(self._on_refused)
+        try:
+            machine = self._make(self.config, os.urandom, time.time)
+        except Exception as error:  # noqa: BLE001 - a defect; the next vehicle may fare better
+            self._fault("no session machine", error)
+            return _Refusal(self._on_refused)
+        if self._session is not None:
+            self._session.abort()  # it has ended and only waits for the vehicle to close
+        session = Session(_ROLE, machine, self._hardware, self.evse.state, self._emit)
+        self._session = session
+        if self._sdp is not None:
+            self._sdp.feed(Update(SdpAvailability(False)))
+        task = asyncio.get_running_loop().create_task(self._await_end(session))
+        self._past.add(task)
+        task.add_done_callback(self._past.discard)
+        return session
+
+    async def _await_end(self, session: Session) -> None:
+        """Make room for the next vehicle once `session` is over."""
+        await session.finished.wait()
+        await session.aclose()
+        if self._session is session:
+            self._session = None
+            if self._sdp is not None:
+                self._sdp.feed(Update(SdpAvailability(True)))
+
+    async def _abort_all(self) -> None:
+        if self._session is not None:
+            await self._session.aclose()
+        while self._past:
+            await asyncio.gather(*self._past, return_exceptions=True)
+
+    def _on_refused(self, peer: str) -> None:
+        if self._refusals.admit(now := asyncio.get_running_loop().time()):
+            unreported = self._refusals.take_refused()
+            reason = "a session is going on"
+            event = ConnectionRefused(t=now, role=_ROLE, peer=peer, reason=reason, unreported=unreported)
+            self._emit(event)
+
+    # --- events -------------------------------------------------------------------------------
+
+    def _emit(self, event: Any) -> None:
+        self._events.emit(event)
+
+    def _fault(self, what: str, error: BaseException) -> None:
+        now = asyncio.get_running_loop().time()
+        self._emit(InternalFault(t=now, role=_ROLE, what=what, error=repr(error)))
+
+
+class _Refusal(asyncio.Protocol):
+    """Closes a connection at once."""
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self._told = told
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Close, and report."""
+        peer = peer_name(transport)
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
+        self._told(peer)
+
+
+class _Questions:
+    """Hands a machine's question to the method of the controller that answers it."""
+
+    def __init__(self, controller: EvseController) -> None:
+        self._controller = controller
+
+    async def __call__(self, question: evse.Question) -> Any:
+        """The controller's answer."""
+        if isinstance(question, evse.AuthorizationQuestion):
+            return await self._controller.authorize(question)
+        return await self._controller.offer_energy(question)
+
+
+def _default_machine(config: SeccConfig, entropy: Entropy, utc: Utc) -> Machine:
+    from iso15118.secc.machine import SeccMachine
+
+    return SeccMachine(config, entropy, utc)
+
+
+# --- several ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerStopped:
+    """`charger` no longer serves vehicles; `error` is None where it was stopped on purpose."""
+
+    charger: Charger
+    error: BaseException | None
+
+
+async def run_all(chargers: Sequence[Charger]) -> AsyncIterator[tuple[Charger, Any]]:
+    """Run several chargers in one process: (charger, event) pairs until all have stopped.
+
+    One that fails (an interface is missing, a port is taken) yields (charger, ChargerStopped) and leaves
+    the others alone. Leaving the loop stops all.
+    """
+    queue: asyncio.Queue[tuple[Charger, Any]] = asyncio.Queue(maxsize=1000)
+    tasks = [asyncio.create_task(_serve(charger, queue)) for charger in chargers]
+    running = len(tasks)
+    try:
+        while running:
+            charger, event = await queue.get()
+            running -= isinstance(event, ChargerStopped)
+            yield charger, event
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _serve(charger: Charger, queue: asyncio.Queue[tuple[Charger, Any]]) -> None:
+    error: BaseException | None = None
+    try:
+        async for event in charger.run():
+            await queue.put((charger, event))
+    except (Iso15118Error, OSError) as problem:
+        error = problem
+    except Exception as problem:  # noqa: BLE001 - one EVSE's defect is not the others' business
+        _LOG.exception("the charger on %s failed", charger.interface)
+        error = problem
+    await queue.put((charger, ChargerStopped(charger, error)))
