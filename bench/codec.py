@@ -74,7 +74,6 @@ def vars_of(rate: Rate | None) -> dict[str, float] | None:
 def session_samples() -> list[Sample]:
     """One message of every type met in the sessions, as sent."""
     from iso15118 import events
-    from iso15118.control.common import ControlMode, EnergyService
     from iso15118.messages.payloads import Phase, schema_for
     from iso15118.sim import simulate
 

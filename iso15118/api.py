@@ -9,12 +9,20 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from iso15118.errors import DecodeError, EncodeError, FramingError
+from iso15118.errors import ConfigError, DecodeError, EncodeError, FramingError
 from iso15118.messages.payloads import payload_type_for, schema_by_type
-from iso15118.wire.v2gtp import INVERSE_VERSION, VERSION, PayloadType, decode_datagram, encode_frame
+from iso15118.wire.v2gtp import (
+    INVERSE_VERSION,
+    VERSION,
+    PayloadType,
+    decode_datagram,
+    decode_header,
+    encode_frame,
+)
 
 if TYPE_CHECKING:
     from iso15118.exi.grammar import SchemaSet
+    from iso15118.exi.tables import QName
 
 _FRAME_START: Final = bytes((VERSION, INVERSE_VERSION))
 
@@ -41,29 +49,35 @@ def decode(data: bytes | str, namespace: str | None = None, *, fragment: bool = 
     Raises FramingError (no frame), DecodeError (not a message of that set).
     """
     octets = _octets(data)
-    if not is_frame(octets):
-        return _decode_exi(octets, _needed(namespace), fragment)
-    payload_type, payload = decode_datagram(octets)
-    if namespace is None and payload_type >= PayloadType.SDP_REQUEST:
+    if namespace is None and is_discovery(octets):
         from iso15118.wire import sdp
 
         return sdp.decode(octets)
-    return _decode_exi(payload, namespace or _namespace_in_frame(payload_type, payload), fragment)
+    from iso15118.exi import codec
+
+    exi, chosen = exi_of(octets, namespace)
+    return codec.decode(exi, schema_set_of(chosen), fragment=fragment)
 
 
 def encode(
-    message: Any, frame: bool = True, namespace: str | None = None, *, fragment: bool = False
+    message: Any,
+    frame: bool = True,
+    namespace: str | None = None,
+    *,
+    fragment: bool = False,
+    element: str | QName | None = None,
 ) -> bytes:
     """The octets of `message`: a V2GTP frame with the right payload type, or with `frame` False bare EXI.
 
     `namespace` is the schema set; by default that of the message's own schema. It must be given for an
-    AC message within a grid-code session (AC_DER_IEC, AC_DER_SAE). A fragment is never framed.
+    AC message within a grid-code session (AC_DER_IEC, AC_DER_SAE). A fragment is never framed; `element`
+    names its root where the class does not (types that stand under several element names).
     Raises EncodeError where a value does not fit the schema.
     """
     from iso15118.exi import codec
 
     chosen = namespace or _own_namespace(message)
-    exi = codec.encode(message, _schema_set(chosen, EncodeError), fragment=fragment)
+    exi = codec.encode(message, schema_set_of(chosen), fragment=fragment, element=element)
     if not frame or fragment:
         return exi
     return encode_frame(_payload_type(message, chosen), exi)
@@ -78,7 +92,21 @@ def explain(message: Any, namespace: str | None = None, *, fragment: bool = Fals
     else:
         chosen = namespace or _own_namespace(message)
         exi = encode(message, frame=False, namespace=chosen, fragment=fragment)
-    return str(engine.explain(exi, _schema_set(chosen, DecodeError), fragment=fragment))
+    return str(engine.explain(exi, schema_set_of(chosen), fragment=fragment))
+
+
+def schema_set_of(namespace: str) -> SchemaSet:
+    """The tables of a schema set. ConfigError, with the known ones, where there is no such set."""
+    from iso15118.messages.registry import SETS, schema_set
+
+    if namespace not in SETS:
+        raise ConfigError("schema set", f"{namespace!r} is not known; accepted: {', '.join(SETS)}")
+    return schema_set(namespace)
+
+
+def is_discovery(octets: bytes) -> bool:
+    """Whether `octets` start like the frame of an SDP message."""
+    return is_frame(octets) and PayloadType.SDP_REQUEST <= decode_header(octets)[0] < MANUFACTURER_FIRST
 
 
 def is_frame(octets: bytes) -> bool:
@@ -92,12 +120,6 @@ def exi_of(octets: bytes, namespace: str | None = None) -> tuple[bytes, str]:
         return octets, _needed(namespace)
     payload_type, payload = decode_datagram(octets)
     return payload, namespace or _namespace_in_frame(payload_type, payload)
-
-
-def _decode_exi(exi: bytes, namespace: str, fragment: bool) -> Any:
-    from iso15118.exi import codec
-
-    return codec.decode(exi, _schema_set(namespace, DecodeError), fragment=fragment)
 
 
 def _octets(data: bytes | bytearray | memoryview | str) -> bytes:
@@ -123,14 +145,6 @@ def _namespace_in_frame(payload_type: int, payload: bytes) -> str:
     if namespace is None:
         raise FramingError(f"payload type {payload_type:#06x} carries no message of ISO 15118-20", bit=16)
     return namespace
-
-
-def _schema_set(namespace: str, error: type[DecodeError] | type[EncodeError]) -> SchemaSet:
-    from iso15118.messages.registry import SETS, schema_set
-
-    if namespace not in SETS:
-        raise error(f"no schema set {namespace!r}; known: {', '.join(SETS)}")
-    return schema_set(namespace)
 
 
 def _own_namespace(message: Any) -> str:

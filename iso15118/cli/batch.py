@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO, ContextManager, Final
+from typing import Any, BinaryIO, Final
 
 from iso15118.cli.inputs import from_hex, is_hex
 from iso15118.cli.main import OK, UsageError
@@ -107,7 +107,7 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
             yield number, line
 
 
-def _open(source: str | None) -> ContextManager[BinaryIO]:
+def _open(source: str | None) -> AbstractContextManager[BinaryIO]:
     if source in (None, "-"):
         return nullcontext(sys.stdin.buffer)
     try:

@@ -59,7 +59,11 @@ def _record(item: TraceItem) -> dict[str, Any]:
         "payload_type": item.payload_type,
     }
     if item.message is not None:
-        record["message"] = documents.plain(item.message, item.schema)
+        record["message"] = (
+            documents.discovery_data(item.message)
+            if item.schema is None
+            else documents.message_data(item.message, item.schema)
+        )
     if item.schema is not None:
         record["schema"] = item.schema
     if item.error is not None:

@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     data = b"" if path else inputs.read_octets(args.input)
     if path or inputs.is_capture(data):
         return _capture(path, data, as_json=args.json)
-    for message, namespace in _messages(data, args.schema, fragment=args.fragment):
-        print(_render(message, namespace, args.format))
+    for text in _rendered(data, args):
+        print(text)
     return OK
 
 
@@ -60,40 +60,41 @@ def _capture(path: Path | None, data: bytes, *, as_json: bool) -> int:
         return capture.show(made, as_json=as_json)
 
 
-def _messages(data: bytes, namespace: str | None, *, fragment: bool) -> Iterator[tuple[Any, str | None]]:
-    """Every message with the set it was read with (None for SDP): frames in a row, or one EXI stream."""
+def _rendered(data: bytes, args: argparse.Namespace) -> Iterator[str]:
+    """One EXI stream, or frames in a row as they were cut out of a connection."""
     from iso15118 import api
-    from iso15118.wire.v2gtp import HEADER_LENGTH, PayloadType, decode_header
+    from iso15118.wire.v2gtp import HEADER_LENGTH, decode_header
 
     if not api.is_frame(data):
-        needed = required(namespace, "bare EXI does not tell what it is (a V2GTP frame starts with 01fe)")
-        yield api.decode(data, needed, fragment=fragment), needed
+        required(args.schema, "bare EXI does not tell what it is (a V2GTP frame starts with 01fe)")
+        yield _one(data, args)
         return
     while data:
-        payload_type, length = decode_header(data)
+        _, length = decode_header(data)
         frame, data = data[: HEADER_LENGTH + length], data[HEADER_LENGTH + length :]
-        message = api.decode(frame, namespace, fragment=fragment)
-        yield message, None if payload_type >= PayloadType.SDP_REQUEST else api.exi_of(frame, namespace)[1]
+        yield _one(frame, args)
 
 
-def _render(message: Any, namespace: str | None, form: str) -> str:
+def _one(octets: bytes, args: argparse.Namespace) -> str:
+    """A frame or an EXI stream as text."""
+    from iso15118 import api
     from iso15118.cli import documents
 
-    if namespace is None:
-        if form == "xml":
+    if args.schema is None and api.is_discovery(octets):
+        if args.format == "xml":
             raise UsageError("an SDP message has no XML form")
-        return documents.plain_json(message)
-    if form == "xml":
-        return documents.to_xml(message, namespace)
-    return documents.to_json(message, namespace)
+        return documents.discovery_json(api.decode(octets))
+    exi, namespace = api.exi_of(octets, args.schema)
+    document = documents.read_exi(exi, namespace, fragment=args.fragment)
+    return documents.to_xml(document) if args.format == "xml" else documents.to_json(document)
 
 
 def _convert(record: dict[str, Any]) -> dict[str, Any]:
     """One line of --jsonl."""
-    from iso15118 import api
     from iso15118.cli import batch, documents
 
     schema = batch.text_field(record, "schema")
-    namespace = SHORT_NAMES.get(schema, schema)
-    message = api.decode(batch.exi_field(record), namespace, fragment=batch.fragment_field(record))
-    return {"root": documents.root_name(message), "xml": documents.to_xml(message, namespace)}
+    document = documents.read_exi(
+        batch.exi_field(record), SHORT_NAMES.get(schema, schema), fragment=batch.fragment_field(record)
+    )
+    return {"root": document.element.name, "xml": documents.to_xml(document)}

@@ -52,21 +52,25 @@ def to_xml(document: Document) -> str:
 
 def to_json(document: Document) -> str:
     """Indented JSON under the standard's names."""
-    return _indented(as_data(document))
-
-
-def as_data(document: Document) -> Any:
-    """What `to_json` writes, as data."""
     from iso15118.exi import as_json
 
-    return as_json.to_json(document.message, api.schema_set_of(document.namespace), element=document.element)
+    tables = api.schema_set_of(document.namespace)
+    return _indented(as_json.to_json(document.message, tables, element=document.element))
+
+
+def message_data(message: Any, namespace: str) -> Any:
+    """A message as JSON-ready data under the standard's names."""
+    from iso15118.exi import as_json
+
+    return as_json.to_json(message, api.schema_set_of(namespace))
 
 
 def discovery_data(message: Any) -> Any:
     """An SDP message as data: its fields under our own names, as it has no schema."""
-    from iso15118.events import plain
+    from iso15118.events import as_record
 
-    return plain(message)
+    record = as_record(message)
+    return {record.pop("event"): record}
 
 
 def discovery_json(message: Any) -> str:
@@ -84,7 +88,7 @@ def _indented(data: Any) -> str:
 def _read_xml(text: str, namespace: str | None) -> Document:
     from iso15118.exi import xml_input
 
-    root = xml_input.root_name(text)
+    root = _root_of_xml(text)
     chosen = namespace or _set_with(root.namespace, root.name)
     return Document(xml_input.from_xml(text, api.schema_set_of(chosen)), root, chosen)
 
@@ -101,7 +105,39 @@ def _read_json(text: str, namespace: str | None) -> Document:
     name = next(iter(data))
     chosen = namespace or _set_of(name)
     tables = api.schema_set_of(chosen)
-    return Document(as_json.from_json(data, tables), as_json.root_element_named(name, tables).qname, chosen)
+    message = as_json.from_json(data, tables)
+    named = (e.qname for e in (*tables.elements, *tables.fragment_elements))
+    return Document(message, next(q for q in named if name in (q.name, f"{{{q.namespace}}}{q.name}")), chosen)
+
+
+class _Seen(Exception):
+    """Ends the parsing: the start tag of the root element has been read."""
+
+
+def _root_of_xml(text: str) -> QName:
+    """The name of the root element; nothing behind its start tag is looked at."""
+    from xml.parsers import expat  # DTDs, and so entities, are refused
+
+    found: list[str] = []
+
+    def start(name: str, _: object) -> None:
+        found.append(name)
+        raise _Seen
+
+    def doctype(*_: object) -> None:
+        raise DecodeError("document type declarations are not accepted")
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = start
+    parser.StartDoctypeDeclHandler = doctype
+    try:
+        parser.Parse(text, True)
+    except _Seen:
+        namespace, _, local = found[0].rpartition(" ")
+        return QName(local, namespace)
+    except (expat.ExpatError, ValueError) as error:
+        raise DecodeError(f"not well-formed XML: {error}") from error
+    raise DecodeError("no root element")
 
 
 def _set_with(namespace: str, name: str) -> str:
@@ -119,4 +155,6 @@ def _set_of(name: str) -> str:
     try:
         return info_of(message_class(name)).namespace
     except KeyError:
-        raise UsageError(f"no message is called {name!r}; for other elements name the set with --schema") from None
+        raise UsageError(
+            f"no message is called {name!r}; for other elements name the set with --schema"
+        ) from None

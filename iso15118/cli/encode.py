@@ -51,11 +51,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _encode(text: str, namespace: str | None, *, frame: bool, fragment: bool) -> bytes:
-    from iso15118 import api
     from iso15118.cli import documents
 
-    message, chosen = documents.parse(text, namespace, fragment=fragment)
-    return api.encode(message, frame=frame, namespace=chosen, fragment=fragment)
+    return documents.write_exi(documents.read_text(text, namespace), frame=frame, fragment=fragment)
 
 
 def _convert(record: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ A command's module is imported only when it is called, so that help and completi
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -125,7 +126,5 @@ def _nearest(name: str) -> str:
 
 def _abandon_stdout() -> None:
     """The reader has gone (`... | head`): what Python flushes at exit must not fail once more."""
-    try:
+    with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        pass

@@ -15,12 +15,16 @@ MAX_TUPLES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class OfferStep:
-    """`duration_s` seconds with at most these powers, at this energy fee (currency per kWh)."""
+    """`duration_s` seconds with at most these powers, at these energy fees (currency per kWh).
+
+    `feed_in_per_kwh` is what the schedule says about energy fed back.
+    """
 
     duration_s: int
     charge_w: float
     discharge_w: float = 0.0
     price_per_kwh: float | None = None
+    feed_in_per_kwh: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,6 @@ class Offer:
             raise ValueError("an offer needs at least one step")
         if any(s.duration_s <= 0 or s.charge_w < 0 or s.discharge_w < 0 for s in self.steps):
             raise ValueError("steps need a positive duration and powers as magnitudes")
-
-    @property
-    def priced(self) -> bool:
-        """Whether every step carries a price."""
-        return all(s.price_per_kwh is not None for s in self.steps)
 
     @property
     def duration_s(self) -> int:
@@ -80,11 +79,12 @@ class EnergyOffer:
         max_w: float,
         discharge_w: float = 0.0,
         price_per_kwh: float | None = None,
+        feed_in_per_kwh: float | None = None,
         currency: str = "EUR",
         duration_s: int = DAY_S,
     ) -> EnergyOffer:
         """One tuple with constant power (W) and price for `duration_s`."""
-        step = OfferStep(duration_s, max_w, discharge_w, price_per_kwh)
+        step = OfferStep(duration_s, max_w, discharge_w, price_per_kwh, feed_in_per_kwh)
         return cls((Offer((step,), currency=currency),))
 
     def find(self, tuple_id: int) -> Offer | None:

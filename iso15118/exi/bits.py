@@ -20,7 +20,7 @@ STRING_LENGTH_OFFSET: Final = 2  # length fields 0 and 1 announce string-table h
 MAX_CODE_POINT: Final = 0x10FFFF
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Control characters, surrogates and non-characters: EXI carries XML, which has no place for them."""
-_PADDING_OCTETS: Final = 64  # more than one event may read beyond the end before it is checked
+_PADDING_OCTETS: Final = 40  # what one event may read beyond the end before that is checked
 
 
 class BitReader:
@@ -51,6 +51,9 @@ class BitReader:
     def unsigned(self, at: int, groups: int = UNSIGNED_GROUPS) -> tuple[int, int]:
         """The Unsigned Integer at `at` and the offset behind it; non-minimal forms are accepted."""
         words, start = self.words, at
+        octet = (words[at >> 5] >> (56 - (at & 31))) & 0xFF
+        if octet < 0x80 and at + 8 <= self.end:
+            return octet, at + 8
         value = shift = 0
         while shift < groups * 7:
             octet = (words[at >> 5] >> (56 - (at & 31))) & 0xFF
@@ -65,7 +68,14 @@ class BitReader:
 
     def signed(self, at: int, groups: int = UNSIGNED_GROUPS) -> tuple[int, int]:
         """The Integer at `at`: a sign bit, then the magnitude (of -n-1 when negative)."""
-        negative = (self.words[at >> 5] >> (63 - (at & 31))) & 1
+        field = (self.words[at >> 5] >> (47 - (at & 31))) & 0x1FFFF
+        if not field & 0x8000 and at + 9 <= self.end:
+            magnitude = field >> 8 & 0x7F
+            return (-magnitude - 1 if field & 0x10000 else magnitude), at + 9
+        if not field & 0x80 and at + 17 <= self.end:
+            magnitude = field >> 8 & 0x7F | (field & 0x7F) << 7
+            return (-magnitude - 1 if field & 0x10000 else magnitude), at + 17
+        negative = field & 0x10000
         magnitude, at = self.unsigned(at + 1, groups)
         return (-magnitude - 1 if negative else magnitude), at
 

@@ -79,7 +79,23 @@ def compile_kind(kind: Kind, context: Context) -> State:
     builder = _Builder(context, slots, info_of(cls))
     start = builder.build(cls, fields)
     kind.states = tuple(builder.states)
+    kind.record = _record(start)
     return start
+
+
+def _record(state: State) -> tuple[Production, ...] | None:
+    """The leaves of a grammar without any choice, None for every other."""
+    leaves: list[Production] = []
+    while len(state.productions) == 1:
+        production = state.productions[0]
+        if production.action == tables.END:
+            return tuple(leaves) or None
+        if production.action not in (tables.FIXED, tables.VALUE) or production.many:
+            return None
+        leaves.append(production)
+        assert production.next is not None, "only EE leads nowhere"
+        state = production.next
+    return None
 
 
 def _fetch(attrs: list[str]) -> Callable[[Any], tuple[Any, ...]]:

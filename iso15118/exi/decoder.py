@@ -123,9 +123,12 @@ class Decoder:
             elif action == VALUE:
                 value, at = self.child_leaf(production, at)
             elif action == CHILD:
-                child = production.kind
+                child: Kind = production.kind  # type: ignore[assignment]
                 try:
-                    value, at = self.element(child, at, depth + 1)  # type: ignore[arg-type]
+                    if child.record is not None and trace is None:
+                        value, at = self.record(child, at, depth + 1)
+                    else:
+                        value, at = self.element(child, at, depth + 1)
                 except DecodeError as error:
                     error.inside(self.label(production, target))
                     raise
@@ -151,6 +154,30 @@ class Decoder:
                 state = production.next  # type: ignore[assignment]
             else:
                 state = self.collect(production, target, value, at)
+
+    def record(self, kind: Kind, at: int, depth: int) -> tuple[Any, int]:
+        """What `element` does, for a type that is a plain sequence of mandatory simple elements.
+
+        Every event code is a single 0; at the first bit that is not, `element` has its say.
+        """
+        reader = self.reader
+        words, start = reader.words, at
+        target = kind.new()
+        for production in kind.record:  # type: ignore[union-attr]
+            if production.action == FIXED:
+                bits = (words[at >> 5] >> (production.shift - 1 - (at & 31))) & (production.mask << 1 | 1)
+                value = production.values[bits >> 1 & (production.mask >> 2)]
+                if bits & (production.frame | 1 << production.size) or value is None:
+                    return self.element(kind, start, depth)
+                at += production.size + 1
+            else:
+                if (words[at >> 5] >> (62 - (at & 31))) & 3:
+                    return self.element(kind, start, depth)
+                value, at = self.child_leaf(production, at + 1)
+            production.put(target, value)  # type: ignore[misc]
+        if at >= reader.end or (words[at >> 5] >> (63 - (at & 31))) & 1:
+            return self.element(kind, start, depth)
+        return target, at + 1
 
     def collect(self, production: Production, target: Any, value: Any, at: int) -> State:
         """Add an item to a list; the state behind it."""
@@ -193,7 +220,13 @@ class Decoder:
 
     def child_leaf(self, production: Production, at: int) -> tuple[Any, int]:
         """A simple element behind its SE."""
+        reader = self.reader
+        words = reader.words
         try:
+            if self.trace is None and not (words[at >> 5] >> (63 - (at & 31))) & 1:
+                value, after = production.reads(reader, at + 1)  # type: ignore[misc]
+                if value and after < reader.end and not (words[after >> 5] >> (63 - (after & 31))) & 1:
+                    return value, after + 1
             return self.leaf(production.codec, at)  # type: ignore[arg-type]
         except DecodeError as error:
             error.inside(production.label)

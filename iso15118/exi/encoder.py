@@ -103,9 +103,14 @@ class Encoder:
                     raise _inside(EncodeError("mandatory, but None"), step.name)
                 continue
             if form == CHILD:
-                production = self.choose(step, item, state)
+                key = step.select.get(item.__class__)
+                production = state.events.get(key) or self.choose(step, item, state)
                 held, count = held << production.width | production.code, count + production.width
-                held, count = self.child(production, item, held, count, depth, production.label)
+                try:
+                    child: Kind = production.kind  # type: ignore[assignment]
+                    held, count = self.element(child, item, held, count, depth + 1)
+                except EncodeError as error:
+                    raise _inside(error, production.label)  # noqa: B904
             else:
                 found = state.events.get(step.key)
                 if found is None:

@@ -105,7 +105,7 @@ class SchemaSet:
         """Document code by element name."""
         return MappingProxyType({element.qname: code for code, element in enumerate(self.elements)})
 
-    @property
+    @functools.cached_property
     def document_width(self) -> int:
         """Bits of a document code: one code per global element and one for SE(*)."""
         return len(self.elements).bit_length()
@@ -128,7 +128,7 @@ class SchemaSet:
         """Fragment code by element name."""
         return MappingProxyType({element.qname: code for code, element in enumerate(self.fragment_elements)})
 
-    @property
+    @functools.cached_property
     def fragment_width(self) -> int:
         """Bits of a fragment code: the names, SE(*) and ED."""
         return (len(self.fragment_elements) + 1).bit_length()

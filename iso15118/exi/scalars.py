@@ -7,6 +7,7 @@ from the bounds of the type alone: EXI 1.0 section 7.1, Table 7-1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from iso15118.errors import DecodeError, EncodeError
@@ -31,7 +32,7 @@ _BIG_LIMIT: Final = 1 << 7 * BIG_INTEGER_GROUPS
 class ScalarCodec:
     """Reads, packs and judges the values of one simple type."""
 
-    __slots__ = ("scalar", "values", "width")
+    __slots__ = ("reads", "scalar", "values", "width")
 
     empty: ClassVar[Any] = None
     """The value of zero length, if there is one (and so a second spelling of the empty element)."""
@@ -40,6 +41,8 @@ class ScalarCodec:
         self.scalar = scalar
         self.width = -1
         self.values: tuple[Any, ...] = ()
+        self.reads: Callable[[BitReader, int], tuple[Any, int]] = self.read
+        """`read`, or the reader's own function behind it."""
 
     def read(self, reader: BitReader, at: int) -> tuple[Any, int]:
         """The value at bit `at` and the offset behind it. DecodeError where there is none."""
@@ -161,18 +164,19 @@ class BoundedCodec(IntegerCodec):
 class UnsignedCodec(IntegerCodec):
     """A range without negative values, too large for n bits: Unsigned Integer of the value itself."""
 
-    __slots__ = ()
+    __slots__ = ("_high", "_low")
+
+    def __init__(self, scalar: Integer) -> None:
+        super().__init__(scalar)
+        self.reads = BitReader.unsigned
+        self._low = scalar.minimum or 0
+        self._high = _UNSIGNED_LIMIT - 1 if scalar.maximum is None else scalar.maximum
 
     def read(self, reader: BitReader, at: int) -> tuple[Any, int]:
         return reader.unsigned(at)
 
     def pack(self, value: Any, facets: bool) -> tuple[int, int]:
-        if (
-            value.__class__ is not int
-            or value < 0
-            or value >= _UNSIGNED_LIMIT
-            or (facets and not self.minimum <= value <= (_UNSIGNED_LIMIT if self.maximum is None else self.maximum))  # type: ignore[operator]
-        ):
+        if value.__class__ is not int or not self._low <= value <= self._high:
             value = self._checked(value, facets, _UNSIGNED_LIMIT)
             if value < 0:
                 raise EncodeError(f"{_brief(value)} is negative and cannot be sent")
@@ -182,19 +186,23 @@ class UnsignedCodec(IntegerCodec):
 class SignedCodec(IntegerCodec):
     """Every other integer: a sign bit and an Unsigned Integer."""
 
-    __slots__ = ("_groups", "_limit")
+    __slots__ = ("_groups", "_high", "_limit", "_low")
 
     def __init__(self, scalar: Integer) -> None:
         super().__init__(scalar)
         unbounded = scalar.minimum is None or scalar.maximum is None
         self._groups = BIG_INTEGER_GROUPS if unbounded else UNSIGNED_GROUPS
+        if not unbounded:
+            self.reads = BitReader.signed
         self._limit = _BIG_LIMIT if unbounded else _UNSIGNED_LIMIT
+        self._low = 1 - self._limit if scalar.minimum is None else scalar.minimum
+        self._high = self._limit - 1 if scalar.maximum is None else scalar.maximum
 
     def read(self, reader: BitReader, at: int) -> tuple[Any, int]:
         return reader.signed(at, self._groups)
 
     def pack(self, value: Any, facets: bool) -> tuple[int, int]:
-        if value.__class__ is not int or facets or not -0x80 <= value < 0x80:
+        if value.__class__ is not int or not (self._low if facets else -0x80) <= value <= (self._high if facets else 0x7F):
             value = self._checked(value, facets, self._limit)
         return (value, 9) if 0 <= value < 0x80 else pack_signed(value)
 
@@ -207,16 +215,15 @@ class TextCodec(ScalarCodec):
 
     def __init__(self, scalar: Text) -> None:
         super().__init__(scalar)
+        self.reads = BitReader.string
         self.max_length = scalar.max_length
 
     def read(self, reader: BitReader, at: int) -> tuple[Any, int]:
         return reader.string(at)
 
     def pack(self, value: Any, facets: bool) -> tuple[int, int]:
-        if not isinstance(value, str) or (facets and self.max_length is not None):
-            reason = self.violation(value)
-            if reason:
-                raise EncodeError(reason)
+        if not isinstance(value, str) or (facets and self.max_length is not None and len(value) > self.max_length):
+            raise EncodeError(self.violation(value) or "")
         return pack_string(value)
 
     def violation(self, value: Any) -> str | None:
@@ -235,6 +242,7 @@ class BinaryCodec(ScalarCodec):
 
     def __init__(self, scalar: Binary) -> None:
         super().__init__(scalar)
+        self.reads = BitReader.binary
         self.min_length, self.max_length = scalar.min_length, scalar.max_length
 
     def read(self, reader: BitReader, at: int) -> tuple[Any, int]:

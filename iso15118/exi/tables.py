@@ -10,6 +10,7 @@ import enum
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from iso15118.exi.bits import BitReader
 from iso15118.exi.scalars import ScalarCodec
 from iso15118.exi.schema import AnyElement, Field
 
@@ -89,7 +90,7 @@ class Production:
 
     __slots__ = (
         "action", "code", "codec", "frame", "full", "key", "kind", "limit", "many", "mask", "next", "open_bits",
-        "open_width", "put", "qname", "shift", "size", "slot", "values", "width",
+        "open_width", "put", "qname", "reads", "shift", "size", "slot", "values", "width",
     )  # fmt: skip
 
     def __init__(self, action: int, qname: QName | None = None) -> None:
@@ -99,6 +100,7 @@ class Production:
         self.key: Any = None
         self.kind: Kind | None = None
         self.codec: ScalarCodec | None = None
+        self.reads: Callable[[BitReader, int], tuple[Any, int]] | None = None
         self.slot: Slot | None = None
         self.put: Callable[[Any, Any], None] | None = None
         self.many = False
@@ -129,6 +131,7 @@ class Production:
     def carry(self, codec: ScalarCodec) -> None:
         """Make it a leaf of a simple type."""
         self.codec = codec
+        self.reads = codec.reads
         if self.action != ATTRIBUTE and codec.width >= 0:
             self.values = codec.values
             self.size = codec.width + 2
@@ -213,7 +216,7 @@ def _form(field: Field) -> int:
 class Kind:
     """The grammar of one class within one schema set; compiled when first needed."""
 
-    __slots__ = ("_compile", "cls", "defaults", "fetch", "lists", "name", "new", "start", "states", "steps")
+    __slots__ = ("_compile", "cls", "defaults", "fetch", "lists", "name", "new", "record", "start", "states", "steps")
 
     def __init__(self, cls: type[Any], compile_kind: Callable[[Kind], State]) -> None:
         self.cls = cls
@@ -221,6 +224,8 @@ class Kind:
         self._compile = compile_kind
         self.start: State | None = None
         self.states: tuple[State, ...] = ()
+        self.record: tuple[Production, ...] | None = None
+        """The leaves of a type that is a plain sequence of mandatory simple elements."""
         self.defaults: tuple[tuple[Callable[[Any, Any], None], Any], ...] = ()
         self.lists: tuple[Slot, ...] = ()
         self.steps: tuple[Step, ...] = ()

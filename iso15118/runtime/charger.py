@@ -24,7 +24,7 @@ from iso15118.discovery.sdp_server import (
     SeccEndpoints,
 )
 from iso15118.errors import ConfigError, Iso15118Error
-from iso15118.events import Role, SessionEnded
+from iso15118.events import Role
 from iso15118.machine import Entropy, LinkDown, LinkUp, Machine, Update, Utc
 from iso15118.runtime.datagrams import DatagramLink
 from iso15118.runtime.events import ChargerListening, ConnectionRefused, InternalFault
@@ -45,6 +45,7 @@ MakeSecc = Callable[[SeccConfig, Entropy, Utc], Machine]
 _ROLE: Final[Role] = "SECC"
 _PLUGGED: Final = (CpState.B, CpState.C, CpState.D)
 _REFUSALS_PER_S: Final = 5
+_RENEW_S: Final = 1.0
 _LOG: Final = logging.getLogger("iso15118.runtime")
 
 
@@ -120,12 +121,13 @@ class Charger:
         self._session: Session | None = None
         self._past: set[asyncio.Task[None]] = set()
         self._refusals = RateLimit(_REFUSALS_PER_S)
+        self._open = False
 
     # --- life ---------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Open the sockets and answer vehicles from now on."""
-        if self._server is not None:
+        if self._open:
             return
         self._check_security()
         interface = await wait_for_interface(self.interface)
@@ -140,6 +142,7 @@ class Charger:
             listener.close()
             self._close_discovery()
             raise
+        self._open = True
         self._emit(
             ChargerListening(
                 t=loop.time(),
@@ -168,6 +171,7 @@ class Charger:
         await self._abort_all()
         if server is not None:
             await server.wait_closed()
+            self._open = False
         self._events.close()
 
     async def __aenter__(self) -> Self:
@@ -184,7 +188,7 @@ class Charger:
         """
         await self.start()
         try:
-            while self._server is not None:
+            while self._open:
                 for event in await self._events.take():
                     yield event
             for event in self._events.take_now():
@@ -214,12 +218,14 @@ class Charger:
     # --- discovery ----------------------------------------------------------------------------
 
     async def _open_discovery(self, interface: Interface) -> DatagramLink:
+        made = sdp_server_socket(interface)
+        machine = self._discovery_machine()
+        return await DatagramLink.open(machine, made, interface, self._emit, self._on_discovery_broken)
+
+    def _discovery_machine(self) -> SdpServer:
         assert self.address is not None
-        endpoints = SeccEndpoints(interface.address, plain_port=self.address[1])
-        machine = SdpServer(SdpServerConfig(endpoints, window_s=self._window_s))
-        return await DatagramLink.open(
-            machine, sdp_server_socket(interface), interface, self._emit, self._on_discovery_broken
-        )
+        endpoints = SeccEndpoints(self.address[0], plain_port=self.address[1])
+        return SdpServer(SdpServerConfig(endpoints, window_s=self._window_s))
 
     def _close_discovery(self) -> None:
         sdp, self._sdp = self._sdp, None
@@ -228,7 +234,14 @@ class Charger:
             sdp.close()
 
     def _on_discovery_broken(self, error: BaseException) -> None:
-        self._fault("discovery failed", error)
+        self._fault("discovery failed and starts over", error)
+        asyncio.get_running_loop().call_later(_RENEW_S, self._renew_discovery)
+
+    def _renew_discovery(self) -> None:
+        if self._sdp is not None:
+            self._sdp.renew(self._discovery_machine())
+            self._plugged = False
+            self._on_levels(self.evse.state)
 
     def _on_levels(self, state: EvseState) -> None:
         if self._sdp is not None and (state.cp in _PLUGGED) != self._plugged:
@@ -263,11 +276,11 @@ class Charger:
     async def _await_end(self, session: Session) -> None:
         """Make room for the next vehicle once `session` is over."""
         await session.finished.wait()
-        await session.aclose()
         if self._session is session:
             self._session = None
             if self._sdp is not None:
                 self._sdp.feed(Update(SdpAvailability(True)))
+        await session.aclose()
 
     async def _abort_all(self) -> None:
         if self._session is not None:

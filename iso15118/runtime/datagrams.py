@@ -25,7 +25,8 @@ class DatagramLink(asyncio.DatagramProtocol):
     ) -> None:
         self._interface = interface
         self._transport: asyncio.DatagramTransport | None = None
-        self._driver = Driver(machine, Ports(emit=emit, send_to=self._send_to, broken=broken))
+        self._ports = Ports(emit=emit, send_to=self._send_to, broken=broken)
+        self._driver = Driver(machine, self._ports)
 
     @classmethod
     async def open(
@@ -47,14 +48,20 @@ class DatagramLink(asyncio.DatagramProtocol):
         """Give the machine an input."""
         self._driver.feed(item)
 
+    def renew(self, machine: Machine) -> None:
+        """Go on with another machine on the same socket."""
+        self._driver.end()
+        self._driver = Driver(machine, self._ports)
+
     def close(self) -> None:
         """End the machine and close the socket."""
         self._driver.end()
         if self._transport is not None:
             self._transport.close()
 
-    def connection_made(self, transport: asyncio.DatagramTransport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is in use."""
+        assert isinstance(transport, asyncio.DatagramTransport)
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:

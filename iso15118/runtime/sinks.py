@@ -50,9 +50,11 @@ class JsonLines:
 
 
 class Log:
-    """Sends events to a stdlib logger: faults as ERROR, deviations as WARNING, messages and measurements
-    as DEBUG, the rest as INFO. A session that did not end as intended is a WARNING.
-    """  # noqa: D415
+    """Sends events to a stdlib logger.
+
+    Faults are ERROR, deviations and sessions that did not end as intended WARNING, messages and
+    measurements DEBUG, the rest INFO.
+    """
 
     def __init__(self, logger: logging.Logger | str = "iso15118") -> None:
         self._logger = logging.getLogger(logger) if isinstance(logger, str) else logger

@@ -118,7 +118,8 @@ class Vehicle:
                     yield event
             for event in self._events.take_now():
                 yield event
-            task.result()
+            if not task.cancelled():
+                task.result()
         finally:
             self._task = None
             task.cancel()
@@ -142,10 +143,6 @@ class Vehicle:
             interface = await wait_for_interface(self.interface)
             session = self._session = await self._reach(interface)
             await session.finished.wait()
-        except asyncio.CancelledError:
-            # An end on purpose (stop, or the reader left), unless the whole program is being cancelled.
-            if self._session is None:
-                raise
         finally:
             if self._session is not None:
                 await self._session.aclose()

@@ -14,7 +14,7 @@ from typing import Any, Final
 from iso15118 import events
 from iso15118.config import SeccConfig
 from iso15118.control.common import Check, Contactor, CpState
-from iso15118.control.evse import Command, Deenergise, EvseState, SetAcTarget, SetDcTarget
+from iso15118.control.evse import Command, Deenergise, EvseState, SetAcTarget, SetDcTarget, UnlockConnector
 from iso15118.errors import CodecError
 from iso15118.events import EndReason, Fault
 from iso15118.exi.codec import decode, encode
@@ -38,6 +38,7 @@ from iso15118.machine import (
     Utc,
 )
 from iso15118.messages import namespaces
+from iso15118.messages.iso20.common import PowerDeliveryReq
 from iso15118.messages.iso20.exchanges import exchange_of, is_failure
 from iso15118.messages.iso20.types import Processing, ResponseCode, V2GRequest, V2GResponse
 from iso15118.messages.payloads import HANDSHAKE, Phase, schema_for
@@ -277,7 +278,7 @@ class SeccMachine:
         exchange = exchange_of(type(request))
         namespace = exchange_namespace(response)
         self._send(encode(response, schema_set(namespace)), exchange.payload_type, response)
-        self._watch_processing(response)
+        self._watch_processing(request, response)
         if exchange.secc_sequence_s < 1.0 and not is_failure(response.response_code):
             self._timers.start(SEQUENCE, self._config.timers.loop_sequence_s, self._now)
             self._emit_power()
@@ -289,10 +290,15 @@ class SeccMachine:
                 events.SessionEstablished, session_id=self._record.session_id, peer_id=self._record.evcc_id
             )
 
-    def _watch_processing(self, response: V2GResponse) -> None:
-        """Bound how long the EV is kept polling: answered FAILED before its own timer runs out."""
+    def _watch_processing(self, request: V2GRequest, response: V2GResponse) -> None:
+        """Bound every polling phase: answered FAILED before the EV's own timer runs out.
+
+        PowerDelivery is polled by the EV while it computes its profile.
+        """
         timers, now = self._config.timers, self._now
-        processing = getattr(response, "evse_processing", Processing.FINISHED)
+        finished = Processing.FINISHED
+        polled = request.ev_processing if isinstance(request, PowerDeliveryReq) else finished
+        processing = getattr(response, "evse_processing", polled)
         if processing is Processing.FINISHED:
             self._timers.stop(ONGOING, CUSTOMER, CABLE_CHECK)
         elif processing is Processing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION:
@@ -453,6 +459,7 @@ class SeccMachine:
         self._timers.stop_all()
         if reason not in (EndReason.COMPLETED, EndReason.PAUSED) and not self._record.tripped:
             self._command(Deenergise(detail))
+        self._command(UnlockConnector())
         self._record = replace(self._record, state=State.ENDED, energised=False)
         self._emit(
             events.SessionEnded,

@@ -138,15 +138,13 @@ def simulate(
     scenario: Scenario | None = None,
     loops: int | None = None,
     wh: float | None = None,
-    secc: SeccConfig | None = None,
-    evcc: EvccConfig | None = None,
     limit_s: float = 7200.0,
 ) -> Run:
     """Simulate a session to its end and return what happened.
 
     Either `scenario`, or `energy` and `control` name what is done: `loops` charge loops (default 20), or as
     many as `wh` Wh take. `faults` as text or values of `faults.py`. `script` replaces the EV's procedure.
-    `secc` and `evcc` replace the derived configurations. `limit_s` cuts off a session that does not end.
+    `limit_s` cuts off a session that does not end.
     """
     chosen = scenario or basic(energy, control)
     if loops is not None:
@@ -154,7 +152,7 @@ def simulate(
     if wh is not None:
         chosen = replace(chosen, loops=None, ev=replace(chosen.ev, energy_wh=wh))
     injected = tuple(_faults(faults, seed, chosen))
-    world = build(seed, chosen, injected, script, secc, evcc, limit_s)
+    world = build(seed, chosen, injected, script, limit_s)
     return Run(seed, chosen, world.run(), scripted=script is not None)
 
 
@@ -163,14 +161,12 @@ def build(
     scenario: Scenario,
     faults: tuple[Fault, ...] = (),
     script: Script | None = None,
-    secc: SeccConfig | None = None,
-    evcc: EvccConfig | None = None,
     limit_s: float = 7200.0,
 ) -> World:
     """The world of a scenario, ready to run."""
     plant = plant_for(scenario)
-    station = secc or secc_config(scenario)
-    car = evcc or evcc_config(scenario)
+    station = scenario.secc or secc_config(scenario)
+    car = scenario.evcc or evcc_config(scenario)
 
     def make_evcc(entropy: Entropy, utc: Utc) -> Machine:
         return EvccMachine(car, entropy, utc, script) if script else EvccMachine(car, entropy, utc)

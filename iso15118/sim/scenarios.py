@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from iso15118.config import EvccConfig, SeccConfig
 from iso15118.control.common import ControlMode, EnergyService
 from iso15118.errors import ConfigError
 from iso15118.sim.virtual_ev import AC_CAR, DC_CAR, EvSetup
@@ -25,13 +26,18 @@ LOOPS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A session to be simulated. `loops` None: until the car has what it wants."""
+    """A session to be simulated. `loops` None: until the car has what it wants.
+
+    `secc` and `evcc` replace the configurations that follow from the rest.
+    """
 
     service: EnergyService = EnergyService.DC
     control: ControlMode = ControlMode.DYNAMIC
     evse: EvseSetup = field(default_factory=EvseSetup)
     ev: EvSetup = field(default_factory=EvSetup)
     loops: int | None = LOOPS
+    secc: SeccConfig | None = None
+    evcc: EvccConfig | None = None
 
 
 def service_of(name: str) -> EnergyService:

@@ -105,6 +105,7 @@ class VirtualEvse:
         self._now = 0.0
         self._ramping_off = self._opening = False
         self._lock_at: float | None = None
+        self._unlocking = False
         plant.tester.duration_s = self.setup.cable_check_s
 
     # --- commands -----------------------------------------------------------------------------
@@ -113,10 +114,11 @@ class VirtualEvse:
         """Carry out `command`; returns at once."""
         match command:
             case api.LockConnector():
+                self._unlocking = False
                 if not self.plant.locked and self._lock_at is None:
                     self._lock_at = self._now + self.setup.lock_s
             case api.UnlockConnector():
-                self.plant.locked, self._lock_at = False, None
+                self._lock_at, self._unlocking = None, True
             case api.RunCableCheck():
                 self._start_test()
             case api.SetDcTarget():
@@ -162,6 +164,8 @@ class VirtualEvse:
         self._now = now
         if self._lock_at is not None and now >= self._lock_at:
             self.plant.locked, self._lock_at = True, None
+        if self._unlocking and self._touch_safe():
+            self.plant.locked, self._unlocking = False, False
         if self.plant.both_closed:
             if self.energy_since is None:
                 self.energy_since = now
@@ -170,6 +174,10 @@ class VirtualEvse:
             self._step_test(now)
         if self._ramping_off or self._opening:
             self._finish_off()
+
+    def _touch_safe(self) -> bool:
+        """Contactor open and no voltage at the outlet: the connector may be unlocked."""
+        return not self.plant.evse_contactor.closed and abs(getattr(self.plant, "outlet_v", 0.0)) < SAFE_V
 
     @property
     def due(self) -> float:

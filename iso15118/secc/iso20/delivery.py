@@ -12,7 +12,6 @@ from iso15118.control.evse import (
     OpenContactor,
     SetAcTarget,
     SetDcTarget,
-    UnlockConnector,
 )
 from iso15118.energy.offer import Offer, PlanStep, plan_violation, power_at
 from iso15118.events import EndReason
@@ -200,7 +199,7 @@ def _power_off_first(s: View, req: SessionStopReq) -> Step:
 
 def _end(s: View, reason: EndReason, why: str) -> Step:
     response = SessionStopRes(header=s.header, response_code=ResponseCode.OK)
-    return s.reply(response, State.ENDED, do=(UnlockConnector(),), why=why, ending=reason)
+    return s.reply(response, State.ENDED, why=why, ending=reason)
 
 
 def _explanation(req: SessionStopReq) -> str:

@@ -125,28 +125,32 @@ def _merge(steps: tuple[OfferStep, ...], points: int) -> tuple[OfferStep, ...]:
     merged = list(steps)
     while len(merged) > points:
         at = min(range(len(merged) - 1), key=lambda i: merged[i].duration_s + merged[i + 1].duration_s)
-        first, second = merged[at], merged[at + 1]
-        prices = [p for p in (first.price_per_kwh, second.price_per_kwh) if p is not None]
-        merged[at : at + 2] = [
-            OfferStep(
-                first.duration_s + second.duration_s,
-                min(first.charge_w, second.charge_w),
-                min(first.discharge_w, second.discharge_w),
-                max(prices) if prices else None,
-            )
-        ]
+        merged[at : at + 2] = [_merged(merged[at], merged[at + 1])]
     return tuple(merged)
+
+
+def _merged(first: OfferStep, second: OfferStep) -> OfferStep:
+    """Two neighbours as one, never better for the EV than either."""
+    prices = [p for p in (first.price_per_kwh, second.price_per_kwh) if p is not None]
+    feed_in = [p for p in (first.feed_in_per_kwh, second.feed_in_per_kwh) if p is not None]
+    return OfferStep(
+        first.duration_s + second.duration_s,
+        min(first.charge_w, second.charge_w),
+        min(first.discharge_w, second.discharge_w),
+        max(prices) if prices else None,
+        min(feed_in) if feed_in else None,
+    )
 
 
 def _tuple(s: View, offer: Offer) -> ScheduleTuple:
     discharging = any(step.discharge_w for step in offer.steps)
     sign = -1.0 if discharge_is_negative(s) else 1.0
+    charge = [(x.charge_w, x.price_per_kwh) for x in offer.steps]
+    discharge = [(sign * x.discharge_w, x.feed_in_per_kwh) for x in offer.steps]
     return ScheduleTuple(
         schedule_tuple_id=offer.tuple_id,
-        charging_schedule=_schedule(s, offer, [x.charge_w for x in offer.steps], priced=s.config.prices),
-        discharging_schedule=_schedule(s, offer, [sign * x.discharge_w for x in offer.steps], priced=False)
-        if discharging
-        else None,
+        charging_schedule=_schedule(s, offer, charge),
+        discharging_schedule=_schedule(s, offer, discharge) if discharging else None,
     )
 
 
@@ -157,29 +161,29 @@ def discharge_is_negative(s: View) -> bool:
     )
 
 
-def _schedule(s: View, offer: Offer, powers: list[float], *, priced: bool) -> ChargingSchedule:
+def _schedule(s: View, offer: Offer, steps: list[tuple[float, float | None]]) -> ChargingSchedule:
+    """One direction's schedule from (power, energy fee) per step; priced where every step is."""
     entries = tuple(
         PowerScheduleEntry(duration=step.duration_s, power=rational(power))
-        for step, power in zip(offer.steps, powers, strict=True)
+        for step, (power, _) in zip(offer.steps, steps, strict=True)
     )
     power = PowerSchedule(
         time_anchor=s.stamp(),
         power_tolerance=None if offer.tolerance_w is None else rational(offer.tolerance_w),
         power_schedule_entries=PowerScheduleEntryList(power_schedule_entry=entries),
     )
-    price = _prices(s, offer) if priced and offer.priced else None
-    return ChargingSchedule(power_schedule=power, price_schedule=price)
+    fees = [fee for _, fee in steps if fee is not None]
+    priced = s.config.prices and len(fees) == len(steps)
+    return ChargingSchedule(power_schedule=power, price_schedule=_prices(s, offer, fees) if priced else None)
 
 
-def _prices(s: View, offer: Offer) -> AbsolutePriceSchedule:
+def _prices(s: View, offer: Offer, fees: list[float]) -> AbsolutePriceSchedule:
     stacks = tuple(
         PriceRuleStack(
             duration=step.duration_s,
-            price_rule=(
-                PriceRule(energy_fee=rational(step.price_per_kwh or 0.0), power_range_start=rational(0)),
-            ),
+            price_rule=(PriceRule(energy_fee=rational(fee), power_range_start=rational(0)),),
         )
-        for step in offer.steps
+        for step, fee in zip(offer.steps, fees, strict=True)
     )
     return AbsolutePriceSchedule(
         time_anchor=s.stamp(),
