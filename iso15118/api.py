@@ -13,6 +13,7 @@ from iso15118.errors import ConfigError, DecodeError, EncodeError, FramingError
 from iso15118.messages.payloads import payload_type_for, schema_by_type
 from iso15118.wire.v2gtp import (
     INVERSE_VERSION,
+    MANUFACTURER_FIRST,
     VERSION,
     PayloadType,
     decode_datagram,
@@ -78,9 +79,7 @@ def encode(
 
     chosen = namespace or _own_namespace(message)
     exi = codec.encode(message, schema_set_of(chosen), fragment=fragment, element=element)
-    if not frame or fragment:
-        return exi
-    return encode_frame(_payload_type(message, chosen), exi)
+    return framed(exi, message, chosen) if frame and not fragment else exi
 
 
 def explain(message: Any, namespace: str | None = None, *, fragment: bool = False) -> str:
@@ -93,6 +92,11 @@ def explain(message: Any, namespace: str | None = None, *, fragment: bool = Fals
         chosen = namespace or _own_namespace(message)
         exi = encode(message, frame=False, namespace=chosen, fragment=fragment)
     return str(engine.explain(exi, schema_set_of(chosen), fragment=fragment))
+
+
+def framed(exi: bytes, message: Any, namespace: str) -> bytes:
+    """`exi`, the encoding of `message`, behind a V2GTP header. EncodeError where no payload type carries it."""
+    return encode_frame(_payload_type(message, namespace), exi)
 
 
 def schema_set_of(namespace: str) -> SchemaSet:

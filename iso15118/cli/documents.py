@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from iso15118 import api
 from iso15118.cli.main import UsageError
@@ -36,10 +36,17 @@ def read_text(text: str, namespace: str | None) -> Document:
     return _read_json(text, namespace)
 
 
-def write_exi(document: Document, *, frame: bool, fragment: bool) -> bytes:
-    """Encode as EXI or V2GTP frame."""
-    return api.encode(
-        document.message, frame, document.namespace, fragment=fragment, element=document.element
+def write_exi(
+    document: Document, *, fragment: bool, empty: Literal["ch", "ee"], lenient: bool = False
+) -> bytes:
+    """Encode as EXI; `empty` is the spelling of empty values, `lenient` leaves lengths and bounds unchecked."""
+    from iso15118.exi import codec
+    from iso15118.exi.options import Options
+
+    tables = api.schema_set_of(document.namespace)
+    options = Options(empty=empty, facets=not lenient)
+    return codec.encode(
+        document.message, tables, fragment=fragment, element=document.element, options=options
     )
 
 

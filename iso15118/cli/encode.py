@@ -28,9 +28,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--binary", action="store_true", help="write octets instead of hex text")
     parser.add_argument("--frame", action="store_true", help="put the V2GTP header in front")
     parser.add_argument(
+        "--empty",
+        choices=("ch", "ee"),
+        default="ch",
+        help="how empty texts are written: ch is read by everyone (default); ee is EXIficient's form",
+    )
+    parser.add_argument(
+        "--lenient", action="store_true", help="do not refuse values outside the schema's lengths and bounds"
+    )
+    parser.add_argument(
         "--jsonl",
         action="store_true",
-        help='lines {"id","schema","xml","fragment"?} into lines {"id","exi"} or {"id","error"}',
+        help='lines {"id","schema","xml","fragment"?} into lines {"id","exi"} or {"id","error"}; '
+        "always --empty ee --lenient, so that what others encoded comes out the same",
     )
 
 
@@ -38,11 +48,13 @@ def run(args: argparse.Namespace) -> int:
     """Encode once, or line by line."""
     if args.frame and args.fragment:
         raise UsageError("a fragment is never framed: it is what signatures cover, not a message")
+    if args.frame and args.jsonl:
+        raise UsageError("--jsonl writes bare EXI; frame single messages")
     if args.jsonl:
         from iso15118.cli import batch
 
         return batch.run(args.input, _convert)
-    octets = _encode(inputs.read_text(args.input), args.schema, frame=args.frame, fragment=args.fragment)
+    octets = _octets(args)
     if args.binary:
         sys.stdout.buffer.write(octets)
     else:
@@ -50,21 +62,20 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _encode(text: str, namespace: str | None, *, frame: bool, fragment: bool) -> bytes:
+def _octets(args: argparse.Namespace) -> bytes:
+    from iso15118 import api
     from iso15118.cli import documents
 
-    return documents.write_exi(documents.read_text(text, namespace), frame=frame, fragment=fragment)
+    document = documents.read_text(inputs.read_text(args.input), args.schema)
+    exi = documents.write_exi(document, fragment=args.fragment, empty=args.empty, lenient=args.lenient)
+    return api.framed(exi, document.message, document.namespace) if args.frame else exi
 
 
 def _convert(record: dict[str, Any]) -> dict[str, Any]:
-    """One line of --jsonl."""
-    from iso15118.cli import batch
+    """One line of --jsonl, in the spelling of the reference encoder."""
+    from iso15118.cli import batch, documents
 
     schema = batch.text_field(record, "schema")
-    octets = _encode(
-        batch.text_field(record, "xml"),
-        SHORT_NAMES.get(schema, schema),
-        frame=False,
-        fragment=batch.fragment_field(record),
-    )
-    return {"exi": octets.hex()}
+    fragment = batch.fragment_field(record)
+    document = documents.read_text(batch.text_field(record, "xml"), SHORT_NAMES.get(schema, schema))
+    return {"exi": documents.write_exi(document, fragment=fragment, empty="ee", lenient=True).hex()}

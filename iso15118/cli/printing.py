@@ -58,25 +58,29 @@ class Transcript:
     """Turns the events of a session (one role's or both) into lines, repeated exchanges collapsed.
 
     With both roles in the stream every message is seen twice; `speaker` chooses whose view of the
-    messages is printed.
+    messages is printed. `relative` counts the time from the first event on.
     """
 
-    def __init__(self, speaker: ev.Role = "EVCC") -> None:
+    def __init__(self, speaker: ev.Role = "EVCC", *, relative: bool = False) -> None:
         self._speaker = speaker
+        self._origin: float | None = None if relative else 0.0
         self._recent: list[str] = []
+        self._commands: dict[str, Any] = {}
         self._skipped = 0
         self._power_at = float("-inf")
         self._power_sign = 0
 
     def lines(self, event: ev.Event) -> Iterator[str]:
         """The lines for one event; often none."""
+        if self._origin is None:
+            self._origin = event.t
         if isinstance(event, (ev.MessageSent, ev.MessageReceived)):
             yield from self._message(event)
             return
         text = self._text(event)
         if text:
             yield from self._flush()
-            yield f"{event.t:9.2f} s  {event.role}  {text}"
+            yield f"{self._clock(event)}  {event.role:10}  {text}"
 
     def end(self) -> Iterator[str]:
         """What is still held back."""
@@ -93,12 +97,15 @@ class Transcript:
         self._recent = [*self._recent[-1:], tag]
         from_ev = (event.role == "EVCC") == isinstance(event, ev.MessageSent)
         arrow = "EV -> EVSE" if from_ev else "EV <- EVSE"
-        yield f"{event.t:9.2f} s  {arrow}  {brief(event.message)}"
+        yield f"{self._clock(event)}  {arrow}  {brief(event.message)}"
+
+    def _clock(self, event: ev.Event) -> str:
+        return f"{event.t - (self._origin or 0.0):9.2f} s"
 
     def _flush(self) -> Iterator[str]:
         if self._skipped > 1:
             exchanges = (self._skipped + 1) // 2
-            yield f"{'':13}...  {exchanges} more like this"
+            yield f"{'':13}...  {exchanges} more of these exchanges"
         self._skipped = 0
 
     def _text(self, event: ev.Event) -> str:
@@ -116,10 +123,14 @@ class Transcript:
             case _:
                 return _rare(event)
 
-    @staticmethod
-    def _new_command(event: ev.CommandIssued) -> bool:
-        """Set-points come with every charge loop; the power lines tell them better."""
-        return not type(event.command).__name__.startswith("Set") or "Pilot" in type(event.command).__name__
+    def _new_command(self, event: ev.CommandIssued) -> bool:
+        """Neither a repetition nor a set-point: those come with every charge loop, power lines tell them."""
+        name = type(event.command).__name__
+        if name.startswith("Set") and name != "SetPilot":
+            return False
+        repeated = self._commands.get(event.role) == event.command
+        self._commands[event.role] = event.command
+        return not repeated
 
     def _power(self, event: ev.PowerFlow) -> str:
         sign = (event.power_w > 0) - (event.power_w < 0)
@@ -154,4 +165,13 @@ def _rare(event: ev.Event) -> str:
             detail = f": {event.detail}" if event.detail else ""
             return f"ended    {event.reason.value}{blame}{detail}"
         case _:
-            return ""
+            return _foreign(event)
+
+
+def _foreign(event: ev.Event) -> str:
+    """Events of discovery and runtime: their name and fields. The rest of ours is told by other lines."""
+    if type(event).__module__ == ev.__name__:
+        return ""
+    from iso15118.runtime.sinks import described
+
+    return described(event)

@@ -1,4 +1,4 @@
-"""The words of an EV procedure: ask, sleep, until, query, do.
+"""The words of an EV procedure: ask, sleep, until, query, do, begin.
 
 A procedure is a coroutine `async def (ev: Ev) -> None`. Awaiting a word hands an operation to the
 machine, which answers it when the response, the level, the answer or the time has come. There
@@ -9,21 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from iso15118 import events
 from iso15118.config import EvccConfig
-from iso15118.control.common import ControlMode, EnergyService
+from iso15118.control.common import ControlMode, EnergyService, Wish
 from iso15118.control.ev import Command, EvState, Question
 from iso15118.events import EndReason, Fault
 from iso15118.machine import Utc
 from iso15118.messages.iso20.exchanges import exchange_of, is_failure
-from iso15118.messages.iso20.numbers import stamp
+from iso15118.messages.iso20.numbers import stamp, utc_of
 from iso15118.messages.iso20.types import MessageHeader, V2GRequest, V2GResponse
 from iso15118.messages.sap import SupportedAppProtocolReq, SupportedAppProtocolRes
 from iso15118.units import Envelope
 
 R = TypeVar("R", bound=V2GResponse)
+
+LATEST_UTC_S: Final = 253_402_300_800.0
+"""The year 10000: a station's clock beyond it is not followed."""
 
 
 class SessionOver(Exception):
@@ -35,6 +38,18 @@ class SessionOver(Exception):
         self.fault = fault
         self.detail = detail
         self.requirement = requirement
+
+
+class EarlyLeave(SessionOver):
+    """No power flows yet and the session is to end: by SessionStop, where there is a session.
+
+    `reason` and `fault` are how the end counts; COMPLETED is for leaving on our own account.
+    """
+
+    def __init__(
+        self, detail: str, reason: EndReason = EndReason.COMPLETED, fault: Fault = Fault.NONE
+    ) -> None:
+        super().__init__(reason, fault, detail)
 
 
 # --- operations: what a procedure waits for ---------------------------------------------------
@@ -122,13 +137,30 @@ class Ev:
 
     @property
     def header(self) -> MessageHeader:
-        """The header of a request sent now; time stamps follow the SECC's clock and only grow."""
-        self.last_stamp = max(self.last_stamp + 1, self.stamp())
+        """The header of a request sent now; time stamps follow the SECC's clock and only grow.
+
+        In whole seconds they may repeat, since requests are sent more often.
+        """
+        step = 1 if self.config.time_unit == "us" else 0
+        self.last_stamp = max(self.last_stamp + step, self.stamp())
         return MessageHeader(session_id=self.session_id, time_stamp=self.last_stamp)
 
-    def stamp(self) -> int:
-        """The SECC's time now, as TimeStamp or TimeAnchor."""
-        return stamp(self.utc() + self.clock_ahead_s, self.config.time_unit)
+    @property
+    def secc_utc(self) -> float:
+        """The SECC's time now, in seconds since the epoch."""
+        return self.utc() + self.clock_ahead_s
+
+    def stamp(self, at: float | None = None) -> int:
+        """The SECC's time now, or `at` a monotonic time, as TimeStamp or TimeAnchor."""
+        past_s = 0.0 if at is None else self.now - at
+        return max(0, stamp(self.secc_utc - past_s, self.config.time_unit))
+
+    def follow_clock(self, time_stamp: int) -> None:
+        """Take over the SECC's clock, whatever it shows, unless it is beyond all sense."""
+        theirs = utc_of(time_stamp)
+        if theirs < LATEST_UTC_S:
+            self.clock_ahead_s = theirs - self.utc()
+            self.last_stamp = 0
 
     # --- words that wait ---
 
@@ -143,17 +175,19 @@ class Ev:
         """Send `request`, return its response.
 
         `then` is commanded right after sending. Ends the session where the response is late,
-        of another type, of another session, or FAILED (unless `accept_failure`) [V2G20-735].
+        of another type, FAILED (unless `accept_failure`) [V2G20-735], or of another session.
         """
         exchange = exchange_of(type(request))
         answer = await _Await(Exchange(request, exchange.evcc_timeout_s, then))
         if not isinstance(answer, response):
             self.fail(f"{type(answer).__name__} instead of {response.__name__}")
-        if self.session_id not in (bytes(8), answer.header.session_id):
-            self.fail("the response carries another session id")
-        if is_failure(answer.response_code) and not accept_failure:
+        if is_failure(answer.response_code):
+            if accept_failure:
+                return answer
             detail = f"{response.__name__}: {answer.response_code}"
             raise SessionOver(EndReason.REFUSED, Fault.REMOTE, detail)
+        if self.session_id not in (bytes(8), answer.header.session_id):
+            self.fail("the response carries another session id")
         return answer
 
     async def negotiate(self, request: SupportedAppProtocolReq) -> SupportedAppProtocolRes:
@@ -172,12 +206,21 @@ class Ev:
         if seconds > 0:
             await _Await(Sleep(seconds))
 
+    async def pause(self) -> None:
+        """The pause between two polls before power flows; a wish to stop cuts the polling off."""
+        self.give_way()
+        await self.sleep(self.config.poll_interval_s)
+        self.give_way()
+
     async def until(self, level: Callable[[EvState], bool], within_s: float) -> bool:
         """Wait for a level of our own hardware; False when `within_s` has passed."""
         return bool(await _Await(Until(level, within_s)))
 
     async def query(self, question: Question) -> Any:
-        """Ask our own controller; an exception it raised ends the session."""
+        """Ask our own controller; an exception it raised ends the session.
+
+        None where it does not answer in time, or where our side wants to stop meanwhile.
+        """
         answer = await _Await(Query(question))
         if isinstance(answer, BaseException):
             raise SessionOver(EndReason.LOCAL, Fault.LOCAL, f"{type(question).__name__}: {answer!r}")
@@ -199,6 +242,18 @@ class Ev:
         if phase != self.phase:
             self.emit(events.StateEntered, state=phase, previous=self.phase)
             self.phase = phase
+
+    def begin(self, phase: str) -> None:
+        """Enter a phase in which no power flows yet, unless our side wants to stop."""
+        self.give_way()
+        self.enter(phase)
+
+    def give_way(self) -> None:
+        """A point where no power flows: leave by SessionStop if our side wants to stop."""
+        if self.stop_reason:
+            raise EarlyLeave(self.stop_reason)
+        if self.state.wish is Wish.TERMINATE:
+            raise EarlyLeave("the EV stops")
 
     def fail(self, detail: str, requirement: str = "") -> NoReturn:
         """End the session: the station broke the protocol."""

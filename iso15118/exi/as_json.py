@@ -103,7 +103,9 @@ class _Writer:
         elif step.form != ITEMS:
             found[self.name(step, item)] = self.element(item)
         elif _is_ordered(step):
-            found[ITEMS_KEY] = [i if isinstance(i, str) else {self.name(step, i): self.element(i)} for i in item]
+            found[ITEMS_KEY] = [
+                i if isinstance(i, str) else {self.name(step, i): self.element(i)} for i in item
+            ]
         else:
             found[_key(step)] = [self.element(i) for i in item]
 

@@ -1,7 +1,4 @@
-"""Objects as XML text, in one canonical form: inclusive C14N with fixed prefixes on the root.
-
-The way back, `from_xml`, is in `xml_input`.
-"""
+"""Objects as XML text and back. One canonical form: inclusive C14N with fixed prefixes on the root."""
 
 from __future__ import annotations
 
@@ -15,6 +12,9 @@ from iso15118.exi.lexical import to_text
 from iso15118.exi.roots import root_element
 from iso15118.exi.schema import AnyElement, Scalar, info_of
 from iso15118.exi.tables import ATTRIBUTE, CONTENT, QName, Step
+from iso15118.exi.xml_input import from_xml
+
+__all__ = ["PREFIXES", "from_xml", "to_xml"]
 
 PREFIXES: Final = MappingProxyType(
     {
@@ -47,7 +47,9 @@ _ATTRIBUTE_ESCAPES: Final = str.maketrans(
 )
 
 
-def to_xml(value: Any, schema_set: SchemaSet, *, element: str | QName | None = None, fragment: bool = True) -> str:
+def to_xml(
+    value: Any, schema_set: SchemaSet, *, element: str | QName | None = None, fragment: bool = True
+) -> str:
     """The XML text of a message or, with `fragment`, of any element of the set.
 
     `element` names the root where the class of `value` does not. EncodeError for values that XML

@@ -104,7 +104,9 @@ class BitReader:
     def characters(self, at: int, count: int) -> tuple[str, int]:
         """`count` code points from bit `at` on."""
         if count * 8 > self.end - at:
-            raise DecodeError(f"{count} characters announced, at most {max(0, self.end - at) // 8} left", bit=at)
+            raise DecodeError(
+                f"{count} characters announced, at most {max(0, self.end - at) // 8} left", bit=at
+            )
         raw = self.octets(at, count)
         if not raw.isascii():
             return self._code_points(at, count)

@@ -125,7 +125,9 @@ def _end_of_fragment(decoder: Decoder, at: int, width: int) -> int:
 def _trace_root(trace: Trace, element: Element, code: int, width: int, codes: int, fragment: bool) -> None:
     trace.field(0, HEADER_BITS, "header")
     form = "fragment" if fragment else "document"
-    trace.open(HEADER_BITS, HEADER_BITS + width, element.qname, f"{form} code {code} ({width} bits, {codes} codes)")
+    trace.root(
+        HEADER_BITS, HEADER_BITS + width, element.qname, f"{form} code {code} ({width} bits, {codes} codes)"
+    )
 
 
 # --- dialects ---------------------------------------------------------------------------------

@@ -145,7 +145,9 @@ class _Event:
 
     def merge(self, step: Next) -> None:
         if step.terminal.field != self.terminal.field or (self.then and step.limit != self.limit):
-            raise TypeError(f"ambiguous content model: {self.alternative.qname} of {self.terminal.field.attr}")
+            raise TypeError(
+                f"ambiguous content model: {self.alternative.qname} of {self.terminal.field.attr}"
+            )
         self.then[step.then] = None
         self.limit = step.limit
         if step.limit:

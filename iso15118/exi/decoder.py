@@ -13,7 +13,7 @@ from iso15118.exi import undeclared
 from iso15118.exi.bits import BitReader
 from iso15118.exi.grammar import Element, SchemaSet
 from iso15118.exi.names import NameTable
-from iso15118.exi.options import Options
+from iso15118.exi.options import EmptyForm, Options
 from iso15118.exi.scalars import ScalarCodec
 from iso15118.exi.tables import (
     ABSTRACT,
@@ -36,20 +36,26 @@ from iso15118.exi.tables import (
 class Trace(Protocol):
     """Hears of every field that is read, in order."""
 
-    def open(self, at: int, end: int, qname: QName, text: str) -> None:
+    def root(self, at: int, end: int, qname: QName, text: str) -> None:
         """The code of the root element."""
 
     def event(self, at: int, state: State, production: Production) -> None:
         """An event code at bit `at`; its width is that of the state."""
 
     def value(self, at: int, end: int, codec: ScalarCodec | None, value: Any) -> None:
-        """A value (of a string where `codec` is None)."""
+        """A value (a plain string where `codec` is None)."""
+
+    def leaf(self, at: int, end: int, codec: ScalarCodec, value: Any) -> None:
+        """A simple element behind its SE: a CH bit, the value, an EE bit."""
 
     def field(self, at: int, end: int, text: str) -> None:
         """Anything else."""
 
-    def close(self) -> None:
-        """The innermost open element has ended."""
+    def enter(self, name: str) -> None:
+        """An element whose name was read from the stream begins."""
+
+    def leave(self) -> None:
+        """The innermost open element has ended without an EE of its grammar."""
 
 
 class Decoder:
@@ -59,14 +65,16 @@ class Decoder:
         "_names", "empty", "full_seen", "loop", "options", "reader", "schema_set", "trace", "unknown",
     )  # fmt: skip
 
-    def __init__(self, reader: BitReader, schema_set: SchemaSet, options: Options, trace: Trace | None) -> None:
+    def __init__(
+        self, reader: BitReader, schema_set: SchemaSet, options: Options, trace: Trace | None
+    ) -> None:
         self.reader = reader
         self.schema_set = schema_set
         self.options = options
         self.trace = trace
         self.loop = options.full_list == "loop"
         self.full_seen = False
-        self.empty: str | None = None
+        self.empty: EmptyForm | None = None
         self.unknown: set[QName] = set()
         self._names: NameTable | None = None
 
@@ -133,8 +141,6 @@ class Decoder:
                     error.inside(self.label(production, target))
                     raise
             elif action == END:
-                if trace is not None:
-                    trace.close()
                 for slot in kind.lists:
                     items = slot.take(target)
                     if items:
@@ -246,10 +252,7 @@ class Decoder:
         if not value and codec.empty is not None:
             self.empty = "ch"
         if trace is not None:
-            trace.field(at, at + 1, "CH")
-            trace.value(at + 1, after, codec, value)
-            trace.field(after, after + 1, "EE")
-            trace.close()
+            trace.leaf(at, after + 1, codec, value)
         return value, after + 1
 
     def label(self, production: Production, target: Any) -> str:

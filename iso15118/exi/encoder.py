@@ -23,7 +23,6 @@ from iso15118.exi.tables import (
     END_KEY,
     ITEMS,
     TEXT,
-    VALUE,
     WILDCARD,
     Kind,
     Production,
@@ -87,7 +86,9 @@ class Encoder:
             error.inside(element.qname.name)
             raise
 
-    def element(self, kind: Kind, value: Any, held: int, count: int, depth: int) -> tuple[int, int]:  # noqa: C901, PLR0912
+    def element(  # noqa: C901, PLR0912 - the inner loop: calls cost more than branches
+        self, kind: Kind, value: Any, held: int, count: int, depth: int
+    ) -> tuple[int, int]:
         """Append the content of one element, from its first event code to its EE."""
         state = kind.start or kind.compiled()
         if depth > self.max_depth:
@@ -102,36 +103,25 @@ class Encoder:
                 if step.required:
                     raise _inside(EncodeError("mandatory, but None"), step.name)
                 continue
+            production = state.events.get(step.select.get(item.__class__) if form == CHILD else step.key)
+            if production is None:
+                production = self.choose(step, item, state)
             if form == CHILD:
-                key = step.select.get(item.__class__)
-                production = state.events.get(key) or self.choose(step, item, state)
                 held, count = held << production.width | production.code, count + production.width
-                try:
-                    child: Kind = production.kind  # type: ignore[assignment]
-                    held, count = self.element(child, item, held, count, depth + 1)
-                except EncodeError as error:
-                    raise _inside(error, production.label)  # noqa: B904
+                held, count = self.child(production, item, held, count, depth, production.label)
             else:
-                found = state.events.get(step.key)
-                if found is None:
-                    raise _unexpected(step.name, state)
-                production = found
                 try:
                     bits, width = production.codec.pack(item, facets)  # type: ignore[union-attr]
                 except EncodeError as error:
                     raise _inside(error, step.name)  # noqa: B904
-                if form == VALUE:
-                    if not item and self.empty_as_end and production.codec.empty is not None:  # type: ignore[union-attr]
-                        held, count = held << production.width + 4 | production.code << 4 | 8, count + production.width + 4
-                    else:
-                        opened = production.open_width
-                        held = ((held << opened | production.open_bits) << width | bits) << 1
-                        count += opened + width + 1
-                elif form == CONTENT and not item and self.empty_as_end and production.codec.empty is not None:  # type: ignore[union-attr]
-                    return held << state.width + 3 | len(state.productions) << 3, count + state.width + 3
+                if self.empty_as_end and not item and production.codec.empty is not None:  # type: ignore[union-attr]
+                    held, count, ended = _empty(production, state, held, count, bits)
+                    if ended:
+                        return held, count
                 else:
-                    held = (held << production.width | production.code) << width | bits
-                    count += production.width + width
+                    opened, closed = production.open_width, production.close_width
+                    held = ((held << opened | production.open_bits) << width | bits) << closed
+                    count += opened + width + closed
             state = production.next  # type: ignore[assignment]
             if count > _FLUSH_BITS:
                 held, count = self.flush(held, count)
@@ -140,14 +130,31 @@ class Encoder:
             raise _unexpected("the end", state, abstract=end is not None)
         return held << end.width | end.code, count + end.width
 
+    def record(self, kind: Kind, value: Any, held: int, count: int, depth: int) -> tuple[int, int]:
+        """What `element` does, for a plain sequence of mandatory simple elements: every code is one 0."""
+        facets = self.facets
+        for production, item in zip(kind.record, kind.fetch(value), strict=True):  # type: ignore[arg-type]
+            try:
+                bits, width = production.codec.pack(item, facets)  # type: ignore[union-attr]
+            except EncodeError as error:
+                raise _inside(error, production.label)  # noqa: B904
+            held = (held << width + 2 | bits) << 1
+            count += width + 3
+        if depth > self.max_depth:
+            raise EncodeError(f"more than {self.max_depth} elements inside one another")
+        return held << 1, count + 1
+
     def child(
         self, production: Production, item: Any, held: int, count: int, depth: int, label: str
     ) -> tuple[int, int]:
         """Append the content of a child element, or the name and content behind a wildcard."""
+        kind = production.kind
         try:
-            if production.action == WILDCARD:
+            if kind is None:
                 return foreign.wildcard(self, item, held, count, depth + 1)
-            return self.element(production.kind, item, held, count, depth + 1)  # type: ignore[arg-type]
+            if kind.record is not None and not self.empty_as_end:
+                return self.record(kind, item, held, count, depth + 1)
+            return self.element(kind, item, held, count, depth + 1)
         except EncodeError as error:
             raise _inside(error, label)  # noqa: B904
 
@@ -157,10 +164,8 @@ class Encoder:
         """Append the items of a list field."""
         if not isinstance(items, (tuple, list)):
             raise _inside(EncodeError(f"tuple expected, not {type(items).__name__}"), step.name)
-        number = 0
-        for item in items:
+        for number, item in enumerate(items, 1):
             production = self.choose(step, item, state)
-            number += 1
             if production.kind is not None or production.action == WILDCARD:
                 held, count = held << production.width | production.code, count + production.width
                 label = f"{production.label}[{number - 1}]"
@@ -205,9 +210,9 @@ class Encoder:
 
     def choose(self, step: Step, item: Any, state: State) -> Production:
         """The event of one value of a field in this state."""
-        key = step.select.get(item.__class__) if step.select else step.key
-        if key is None:
-            key = self.odd_key(step, item)
+        key = step.key
+        if step.codec is None:
+            key = step.select.get(item.__class__) or self.odd_key(step, item)
         production = state.events.get(key)
         if production is None:
             name = info_of(item.__class__).tag if hasattr(item, "__schema__") else step.name
@@ -218,7 +223,12 @@ class Encoder:
         """The key of a value whose class is not declared for the field but may stand there all the same."""
         identity = type_identity_of(item)
         for cls, key in step.select.items():
-            if identity is not None and cls is not str and cls is not AnyElement and identity == type_identity(cls):
+            if (
+                identity is not None
+                and cls is not str
+                and cls is not AnyElement
+                and identity == type_identity(cls)
+            ):
                 return key
         if step.any_key is not None and identity is not None and info_of(item.__class__).element:
             return step.any_key
@@ -232,6 +242,16 @@ def type_identity_of(value: Any) -> Any:
     return type_identity(value.__class__) if "__schema__" in value.__class__.__dict__ else None
 
 
+def _empty(production: Production, state: State, held: int, count: int, bits: int) -> tuple[int, int, bool]:
+    """An empty value as undeclared EE: (held, count, whether that ended the element itself)."""
+    if production.action == ATTRIBUTE:
+        return (held << production.width | production.code) << 8 | bits, count + production.width + 8, False
+    if production.action == CONTENT:
+        # Second level of a state without declared EE: EE is the first of 7 (or 5) events, 3 bits.
+        return (held << state.width | len(state.productions)) << 3, count + state.width + 3, True
+    return (held << production.width | production.code) << 4 | 0b1000, count + production.width + 4, False
+
+
 def _inside(error: EncodeError, name: str) -> EncodeError:
     error.inside(name)
     return error
@@ -242,6 +262,3 @@ def _unexpected(name: str, state: State, abstract: bool = False) -> EncodeError:
         return EncodeError("an abstract type cannot be sent; use one of its substitutes")
     expected = " or ".join(p.label for p in state.productions if p.action not in (END, TEXT)) or "the end"
     return EncodeError(f"{expected} expected here, not {name}")
-
-
-__all__ = ["ATTRIBUTE", "Encoder"]

@@ -38,7 +38,7 @@ def wildcard(encoder: Encoder, value: Any, held: int, count: int, depth: int) ->
             raise EncodeError(f"{value.name} is known to the schema set: use its class")
         bits, width = encoder.names.pack(qname)
         return _unknown(encoder, value, qname, held << width | bits, count + width, depth)
-    cls = value.__class__
+    cls: type[Any] = value.__class__
     info = info_of(cls) if "__schema__" in cls.__dict__ else None
     if info is None or encoder.schema_set.class_named(info.tag, info.namespace) is not cls:
         raise EncodeError(f"a global element or AnyElement expected, not {cls.__name__}")

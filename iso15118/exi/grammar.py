@@ -136,7 +136,9 @@ class SchemaSet:
     @functools.cached_property
     def attribute_names(self) -> tuple[QName, ...]:
         """All attribute names declared anywhere in the set, sorted."""
-        return tuple(sorted({_field_qname(f) for c in self.classes for f in _own(c) if f.kind == "attribute"}))
+        return tuple(
+            sorted({_field_qname(f) for c in self.classes for f in _own(c) if f.kind == "attribute"})
+        )
 
     # --- names ---
 
@@ -152,7 +154,9 @@ class SchemaSet:
         if info_of(cls).element:
             return _qname_of(cls)
         identity = type_identity(cls)
-        names = [e.qname for e in self.fragment_elements if e.cls is not None and type_identity(e.cls) == identity]
+        names = [
+            e.qname for e in self.fragment_elements if e.cls is not None and type_identity(e.cls) == identity
+        ]
         tagged = [name for name in names if name.name == info_of(cls).tag]
         return names[0] if len(names) == 1 else tagged[0] if tagged else None
 
@@ -194,7 +198,9 @@ def type_identity(cls: type[Any]) -> Any:
     name = info_of(cls).type_name
     if not name:
         return cls
-    owner = [base for base in cls.__mro__ if "__schema__" in base.__dict__ and info_of(base).type_name == name][-1]
+    owner = [
+        base for base in cls.__mro__ if "__schema__" in base.__dict__ and info_of(base).type_name == name
+    ][-1]
     return QName(name, info_of(owner).namespace)
 
 

@@ -12,11 +12,12 @@ HEADER: Final = 0x80
 HEADER_BITS: Final = 8
 MAX_DEPTH: Final = 64
 """Elements inside one another; the deepest message of the schemas has fewer than 20."""
-MAX_MESSAGE_OCTETS: Final = 1 << 20
-"""Longer input is refused unread; a full ScheduleExchangeRes stays below."""
+MAX_MESSAGE_OCTETS: Final = 1 << 18
+"""Longer input is refused unread; messages of real sessions have less than 10 000 octets."""
 MAX_UNBOUNDED_ITEMS: Final = 4096
 """Items of a list to which the schema sets no limit (only xmldsig has such lists)."""
 
+EmptyForm = Literal["ch", "ee"]
 FULL_LIST_LOOP: Final = "full_list=loop"
 ACDP_CBV2G: Final = "acdp_order=cbv2g"
 
@@ -35,7 +36,7 @@ class Options:
     - `tolerant`: where decoding fails, try the other forms of `full_list` and `acdp_order`.
     """
 
-    empty: Literal["ch", "ee"] = "ch"
+    empty: EmptyForm = "ch"
     full_list: Literal["exact", "loop"] = "exact"
     acdp_order: Literal["spec", "cbv2g"] = "spec"
     facets: bool = True
@@ -60,5 +61,5 @@ class Decoded:
     value: Any
     element: QName
     bits: int
-    empty: Literal["ch", "ee"] | None = None
+    empty: EmptyForm | None = None
     dialect: tuple[str, ...] = ()

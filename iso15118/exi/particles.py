@@ -96,8 +96,8 @@ def _expand(continuation: Continuation, seen: set[Continuation]) -> Iterator[Ste
         case Sequence(parts):
             yield from _expand(parts + rest, seen)
         case Choice(parts):
-            for part in parts:
-                yield from _expand((part, *rest), seen)
+            for branch in parts:
+                yield from _expand((branch, *rest), seen)
         case Repeat():
             yield from _expand_repeat(head, rest, seen)
 

@@ -21,7 +21,9 @@ def root_element(
     codes = schema_set.fragment_codes if fragment else schema_set.document_codes
     code = codes.get(qname)
     if code is None:
-        raise EncodeError(f"{qname.name} is no {'element' if fragment else 'root element'} of this schema set")
+        raise EncodeError(
+            f"{qname.name} is no {'element' if fragment else 'root element'} of this schema set"
+        )
     return (schema_set.fragment_elements if fragment else schema_set.elements)[code], code
 
 

@@ -78,7 +78,7 @@ class BooleanCodec(ScalarCodec):
         super().__init__(scalar)
         self.width, self.values = 1, (False, True)
 
-    def pack(self, value: Any, facets: bool) -> tuple[int, int]:  # noqa: ARG002
+    def pack(self, value: Any, facets: bool) -> tuple[int, int]:
         if value is True:
             return 1, 1
         if value is False:
@@ -102,13 +102,17 @@ class EnumerationCodec(ScalarCodec):
         self._members = scalar.members
         self._indices = {member: index for index, member in enumerate(members)}
 
-    def pack(self, value: Any, facets: bool) -> tuple[int, int]:  # noqa: ARG002
+    def pack(self, value: Any, facets: bool) -> tuple[int, int]:
         if value.__class__ is not self._members:
             raise EncodeError(f"{self._members.__name__} expected, not {_shown(value)}")
         return self._indices[value], self.width
 
     def violation(self, value: Any) -> str | None:
-        return None if isinstance(value, self._members) else f"{self._members.__name__} expected, not {_shown(value)}"
+        return (
+            None
+            if isinstance(value, self._members)
+            else f"{self._members.__name__} expected, not {_shown(value)}"
+        )
 
 
 class IntegerCodec(ScalarCodec):
@@ -156,7 +160,7 @@ class BoundedCodec(IntegerCodec):
         if value.__class__ is not int:
             value = self._checked(value, facets, _BIG_LIMIT)
         bits = value - self._base
-        if bits < 0 or bits >> self.width or (facets and value > self.maximum):  # type: ignore[operator]
+        if bits < 0 or bits >> self.width or (facets and value > self.maximum):
             raise EncodeError(f"{_brief(value)} is outside {self.minimum}..{self.maximum}")
         return bits, self.width
 
@@ -202,7 +206,9 @@ class SignedCodec(IntegerCodec):
         return reader.signed(at, self._groups)
 
     def pack(self, value: Any, facets: bool) -> tuple[int, int]:
-        if value.__class__ is not int or not (self._low if facets else -0x80) <= value <= (self._high if facets else 0x7F):
+        if value.__class__ is not int or not (self._low if facets else -0x80) <= value <= (
+            self._high if facets else 0x7F
+        ):
             value = self._checked(value, facets, self._limit)
         return (value, 9) if 0 <= value < 0x80 else pack_signed(value)
 
@@ -222,7 +228,9 @@ class TextCodec(ScalarCodec):
         return reader.string(at)
 
     def pack(self, value: Any, facets: bool) -> tuple[int, int]:
-        if not isinstance(value, str) or (facets and self.max_length is not None and len(value) > self.max_length):
+        if not isinstance(value, str) or (
+            facets and self.max_length is not None and len(value) > self.max_length
+        ):
             raise EncodeError(self.violation(value) or "")
         return pack_string(value)
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import inspect
 import itertools
+import operator
 import types
 import typing
 from collections.abc import Callable
@@ -226,7 +228,7 @@ def schema_type(
             mixed=mixed,
             content=content,
             qualified=qualified,
-            own_fields=tuple(cls.__dict__.get("__annotations__", ())),
+            own_fields=tuple(inspect.get_annotations(cls)),
         )
         made.__schema__ = info  # type: ignore[attr-defined]
         return made
@@ -295,13 +297,10 @@ def fields_of(cls: type[Any]) -> tuple[Field, ...]:
         info = base.__dict__.get("__schema__")
         if isinstance(info, TypeInfo):
             owners.update(dict.fromkeys(info.own_fields, base))
-    return tuple(
-        _resolve(cls, f.name, hints[f.name], owners[f.name])
-        for f in dataclasses.fields(cls)
-    )
+    return tuple(_resolve(f.name, hints[f.name], owners[f.name]) for f in dataclasses.fields(cls))
 
 
-def _resolve(cls: type[Any], attr: str, hint: Any, owner: type[Any]) -> Field:
+def _resolve(attr: str, hint: Any, owner: type[Any]) -> Field:
     hint, markers = _strip(hint)
     hint, optional = _drop_none(hint)
     hint, inner = _strip(hint)
@@ -361,7 +360,7 @@ def _drop_none(hint: Any) -> tuple[Any, bool]:
     rest = [a for a in args if a is not type(None)]
     if len(rest) == len(args):
         return hint, False
-    return (rest[0] if len(rest) == 1 else Union[tuple(rest)]), True
+    return functools.reduce(operator.or_, rest), True
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
@@ -377,7 +376,13 @@ _ACRONYMS: typing.Final[frozenset[str]] = frozenset(
     "pd pgp pt1 rssi secc sd sdp secp521 ski soc spc spki ssid bssid tpm uri v2x vas wlan wpt x448 x509".split()
 )
 _SPECIAL: typing.Final[dict[str, str]] = {
-    "cosphi": "CosPhi", "emaid": "EMAID", "emaids": "EMAIDs", "ids": "IDs", "l2": "_L2", "l3": "_L3", "pnc": "PnC",
+    "cosphi": "CosPhi",
+    "emaid": "EMAID",
+    "emaids": "EMAIDs",
+    "ids": "IDs",
+    "l2": "_L2",
+    "l3": "_L3",
+    "pnc": "PnC",
     "varh": "VARh",
 }
 

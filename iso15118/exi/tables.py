@@ -89,7 +89,7 @@ class Production:
     """An event of one state: its code, what it carries and where it leads."""
 
     __slots__ = (
-        "action", "code", "codec", "frame", "full", "key", "kind", "limit", "many", "mask", "next", "open_bits",
+        "action", "close_width", "code", "codec", "frame", "full", "key", "kind", "limit", "many", "mask", "next", "open_bits",
         "open_width", "put", "qname", "reads", "shift", "size", "slot", "values", "width",
     )  # fmt: skip
 
@@ -110,8 +110,8 @@ class Production:
         # Decoding a fixed leaf: CH, value and EE in one field; `frame` marks the CH and EE bits.
         self.shift = self.mask = self.frame = self.size = 0
         self.values: tuple[Any, ...] = ()
-        # Encoding: the event code followed by a CH bit.
-        self.open_bits = self.open_width = 0
+        # Encoding: the event code (of a simple element: and its CH bit), and the width of its EE.
+        self.open_bits = self.open_width = self.close_width = 0
 
     @property
     def label(self) -> str:
@@ -121,7 +121,8 @@ class Production:
     def place(self, code: int, width: int) -> None:
         """Give the production its event code in its state."""
         self.code, self.width = code, width
-        self.open_bits, self.open_width = code << 1, width + 1
+        self.close_width = 1 if self.action in (FIXED, VALUE) else 0
+        self.open_bits, self.open_width = code << self.close_width, width + self.close_width
 
     def bind(self, slot: Slot) -> None:
         """Tell into which field the value goes."""
@@ -182,7 +183,19 @@ CONTENT_KEY: Final = "="
 class Step:
     """One field as the encoder meets it: how to look up the event of each value."""
 
-    __slots__ = ("any_key", "attr", "codec", "field", "form", "key", "name", "names", "required", "select", "text_key")
+    __slots__ = (
+        "any_key",
+        "attr",
+        "codec",
+        "field",
+        "form",
+        "key",
+        "name",
+        "names",
+        "required",
+        "select",
+        "text_key",
+    )
 
     def __init__(self, field: Field, required: bool) -> None:
         self.field = field
@@ -216,7 +229,19 @@ def _form(field: Field) -> int:
 class Kind:
     """The grammar of one class within one schema set; compiled when first needed."""
 
-    __slots__ = ("_compile", "cls", "defaults", "fetch", "lists", "name", "new", "record", "start", "states", "steps")
+    __slots__ = (
+        "_compile",
+        "cls",
+        "defaults",
+        "fetch",
+        "lists",
+        "name",
+        "new",
+        "record",
+        "start",
+        "states",
+        "steps",
+    )
 
     def __init__(self, cls: type[Any], compile_kind: Callable[[Kind], State]) -> None:
         self.cls = cls

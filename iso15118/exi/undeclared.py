@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from iso15118.errors import DecodeError
-from iso15118.exi.bits import BitReader
 from iso15118.exi.grammar import XSD_NAMESPACE, XSI_NAMESPACE, type_identity
 from iso15118.exi.scalars import ScalarCodec
 from iso15118.exi.schema import AnyElement, Enumeration, info_of
@@ -21,9 +20,12 @@ if TYPE_CHECKING:
 XSI_TYPE: Final = QName("type", XSI_NAMESPACE)
 ANY_TYPE: Final = QName("anyType", XSD_NAMESPACE)
 EE: Final = "EE"
-_FIRST: Final = ("xsi:type", "xsi:nil", "AT(*)", "AT(declared, untyped)", "SE(*)", "CH(untyped)")
+_FIRST: Final = ("xsi:type", "xsi:nil", "AT*", "ATu", "SE*", "CH")
 _UNDECLARED: Final = {"F": _FIRST, "S": _FIRST[2:], "C": _FIRST[4:]}
-"""The second-level events by kind of state; EE comes before them where it is not declared."""
+"""The second-level events by kind of state; EE comes before them where it is not declared.
+
+AT* is any attribute, ATu a declared one with an untyped value, CH untyped text.
+"""
 
 
 def events_of(state_kind: str, may_end: bool) -> tuple[str, ...]:
@@ -37,9 +39,8 @@ def _read_event(decoder: Decoder, state_kind: str, may_end: bool, at: int) -> tu
     code = decoder.reader.bits(at, width)
     if code >= len(events):
         raise DecodeError("second-level event code without a meaning", bit=at)
-    if decoder.trace is not None:
-        table = " ".join(f"{name}={index}" for index, name in enumerate(events))
-        decoder.trace.field(at, at + width, f"second level: {events[code]}   [{table}]")
+    table = " ".join(f"{name}={index}" for index, name in enumerate(events))
+    _note(decoder, at, at + width, f"second level: {events[code]}   [{table}]")
     return events[code], at + width
 
 
@@ -54,7 +55,7 @@ def second_level(
         if empty is not None and production.put is not None:
             production.put(target, empty)
             decoder.empty = "ee"
-            _close(decoder)
+            _leave(decoder)
             return kind, None, target, after
     if event == "xsi:type":
         name, after = _read_name(decoder, after, "xsi:type ")
@@ -79,12 +80,11 @@ def _actual_class(decoder: Decoder, declared: type[Any], name: QName, at: int) -
 
 def simple_element(decoder: Decoder, codec: ScalarCodec, at: int) -> tuple[Any, int]:
     """A simple element whose first bit, at `at`, is the escape code."""
-    if decoder.trace is not None:
-        decoder.trace.field(at, at + 1, "escape to second level")
+    _note(decoder, at, at + 1, "escape to second level")
     event, after = _read_event(decoder, "F", False, at + 1)
     if event == EE and codec.empty is not None:
         decoder.empty = "ee"
-        _close(decoder)
+        _leave(decoder)
         return codec.empty, after
     if event == "xsi:type":
         name, after = _read_name(decoder, after, "xsi:type ")
@@ -99,15 +99,19 @@ def _type_names(codec: ScalarCodec) -> tuple[str, str]:
     return scalar.name, "" if scalar.name else builtin
 
 
-def _close(decoder: Decoder) -> None:
+def _note(decoder: Decoder, at: int, end: int, text: str) -> None:
     if decoder.trace is not None:
-        decoder.trace.close()
+        decoder.trace.field(at, end, text)
+
+
+def _leave(decoder: Decoder) -> None:
+    if decoder.trace is not None:
+        decoder.trace.leave()
 
 
 def _read_name(decoder: Decoder, at: int, what: str = "") -> tuple[QName, int]:
     name, after = decoder.names.read(decoder.reader, at)
-    if decoder.trace is not None:
-        decoder.trace.field(at, after, f"{what}{{{name.namespace}}}{name.name}")
+    _note(decoder, at, after, f"{what}{{{name.namespace}}}{name.name}")
     return name, after
 
 
@@ -117,6 +121,8 @@ def _read_name(decoder: Decoder, at: int, what: str = "") -> tuple[QName, int]:
 def wildcard(decoder: Decoder, at: int, depth: int) -> tuple[Any, int]:
     """The element behind SE(*): typed where it is a global element of the set, else AnyElement."""
     qname, after = _read_name(decoder, at)
+    if decoder.trace is not None:
+        decoder.trace.enter(qname.name)
     known = decoder.schema_set.class_named(qname.name, qname.namespace)
     try:
         if known is not None:
@@ -139,11 +145,13 @@ def _unknown(decoder: Decoder, qname: QName, at: int, depth: int) -> tuple[AnyEl
     learned = qname in decoder.unknown
     decoder.unknown.add(qname)
     if learned:
+        _note(decoder, at, at + 1, "grammar met before")
         if reader.bits(at, 1) == 0:
             return _any_type(decoder, qname, _expect(decoder, at + 1, ANY_TYPE), depth)
         at += 1
     if reader.bits(at, 2) != 1:
         raise DecodeError("unknown element without xsi:type", bit=at)
+    _note(decoder, at, at + 2, "AT(*) of an unknown element")
     after = _expect(decoder, at + 2, XSI_TYPE)
     return _any_type(decoder, qname, _expect(decoder, after, ANY_TYPE), depth)
 
@@ -157,13 +165,12 @@ def _expect(decoder: Decoder, at: int, wanted: QName) -> int:
 
 def _any_type(decoder: Decoder, qname: QName, at: int, depth: int) -> tuple[AnyElement, int]:
     """Content of xs:anyType: attributes, then text and elements in any order."""
-    reader = decoder.reader
     attributes: list[tuple[str, str, str]] = []
     children: list[Any] = []
     while True:
         if len(attributes) + len(children) > decoder.options.max_items:
             raise DecodeError(f"more than {decoder.options.max_items} parts of an unknown element", bit=at)
-        code, at = _any_type_event(reader, at, bool(children))
+        code, at = _any_type_event(decoder, at, bool(children))
         if code == "AT":
             name, at = _read_name(decoder, at)
             text, at = _read_text(decoder, at)
@@ -175,16 +182,17 @@ def _any_type(decoder: Decoder, qname: QName, at: int, depth: int) -> tuple[AnyE
             text, at = _read_text(decoder, at)
             children.append(text)
         else:
-            _close(decoder)
+            _leave(decoder)
             return AnyElement(qname.namespace, qname.name, tuple(attributes), tuple(children)), at
 
 
-def _any_type_event(reader: BitReader, at: int, in_content: bool) -> tuple[str, int]:
+def _any_type_event(decoder: Decoder, at: int, in_content: bool) -> tuple[str, int]:
     names = ("SE", "EE", "CH") if in_content else ("AT", "SE", "EE", "CH")
     width = 2 if in_content else 3
-    code = reader.bits(at, width)
+    code = decoder.reader.bits(at, width)
     if code >= len(names):
         raise DecodeError("undeclared event in an unknown element", bit=at)
+    _note(decoder, at, at + width, f"{names[code]} of anyType")
     return names[code], at + width
 
 
@@ -208,6 +216,12 @@ def relaxed_element(decoder: Decoder, qname: QName, at: int, depth: int) -> tupl
         offset = 0 if children else len(names) + 1
         count = offset + len(elements) + 3
         code = reader.bits(at, count.bit_length())
+        _note(
+            decoder,
+            at,
+            at + count.bit_length(),
+            f"code {code} of the relaxed grammar   [{count} productions]",
+        )
         at += count.bit_length()
         if code < offset:
             name, at = (names[code], at) if code < len(names) else _read_name(decoder, at)
@@ -216,7 +230,7 @@ def relaxed_element(decoder: Decoder, qname: QName, at: int, depth: int) -> tupl
             continue
         code -= offset
         if code == len(elements) + 1:
-            _close(decoder)
+            _leave(decoder)
             return AnyElement(qname.namespace, qname.name, tuple(attributes), tuple(children)), at
         if code == len(elements) + 2:
             child, at = _read_text(decoder, at)

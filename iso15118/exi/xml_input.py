@@ -14,7 +14,19 @@ from iso15118.exi.grammar import XML_NAMESPACE, XSI_NAMESPACE, Element, SchemaSe
 from iso15118.exi.lexical import from_text
 from iso15118.exi.options import MAX_DEPTH, MAX_MESSAGE_OCTETS, MAX_UNBOUNDED_ITEMS
 from iso15118.exi.schema import AnyElement, Scalar
-from iso15118.exi.tables import ATTRIBUTE, CONTENT, CONTENT_KEY, END, END_KEY, TEXT, WILDCARD, Kind, Production, QName, State
+from iso15118.exi.tables import (
+    ATTRIBUTE,
+    CONTENT,
+    CONTENT_KEY,
+    END,
+    END_KEY,
+    TEXT,
+    WILDCARD,
+    Kind,
+    Production,
+    QName,
+    State,
+)
 
 _BLANK = " \t\r\n"
 MAX_XML_OCTETS = 16 * MAX_MESSAGE_OCTETS
@@ -67,7 +79,7 @@ def _root(qname: QName, schema_set: SchemaSet) -> Element:
 
 def parse(text: str | bytes) -> Node:
     """The tree of an XML document. DecodeError if it is not well-formed, too large or has a DTD."""
-    from xml.parsers import expat  # noqa: S406 - entities and DTDs are refused below
+    from xml.parsers import expat
 
     if len(text) > MAX_XML_OCTETS:
         raise DecodeError(f"more than {MAX_XML_OCTETS} octets of XML")
@@ -179,7 +191,9 @@ class _Builder:
         raise DecodeError(f"xsi:type {local} cannot stand for {declared.__name__}")
 
     def attributes(self, kind: Kind, state: State, target: Any, node: Node) -> State:
-        given = {q: v for q, v in node.attributes.items() if q.namespace not in (XSI_NAMESPACE, XML_NAMESPACE)}
+        given = {
+            q: v for q, v in node.attributes.items() if q.namespace not in (XSI_NAMESPACE, XML_NAMESPACE)
+        }
         for step in kind.steps:
             if step.form != ATTRIBUTE:
                 continue
@@ -230,7 +244,9 @@ class _Builder:
         attributes = tuple(
             (q.namespace, q.name, text) for q, text in node.attributes.items() if q.namespace != XSI_NAMESPACE
         )
-        children = tuple(c if isinstance(c, str) else self.any_element(c) for c in _significant(node, mixed=True))
+        children = tuple(
+            c if isinstance(c, str) else self.any_element(c) for c in _significant(node, mixed=True)
+        )
         return AnyElement(node.qname.namespace, node.qname.name, attributes, children)
 
 

@@ -29,12 +29,15 @@ from iso15118.messages import namespaces
 
 NS: Final = namespaces.XMLDSIG
 
+
+# --- simple types, and attributes that occur often --------------------------------------------
+
 CryptoBinary = Annotated[bytes, Binary("base64Binary", None, None, "CryptoBinary")]
 DigestValueText = Annotated[bytes, Binary("base64Binary", None, None, "DigestValueType")]
 HMACOutputLength = Annotated[int, Integer("integer", None, None, "HMACOutputLengthType")]
 Id = Annotated[XmlId | None, Attribute(qualified=False), Xml("Id")]
 OptionalURI = Annotated[AnyURI | None, Attribute(qualified=False)]
-Algorithm = Annotated[AnyURI, Attribute(qualified=False), Xml("Algorithm")]
+Algorithm = Annotated[AnyURI, Attribute(qualified=False)]
 
 
 # --- Signature and SignedInfo -----------------------------------------------------------------
@@ -53,7 +56,7 @@ class SignatureMethod:
     """The signature algorithm, by URI."""
 
     algorithm: Algorithm
-    hmac_output_length: Annotated[HMACOutputLength | None, Xml("HMACOutputLength")] = None
+    hmac_output_length: HMACOutputLength | None = None
     items: Annotated[tuple[AnyElement | str, ...], Occurs()] = ()
 
 
@@ -99,8 +102,8 @@ class Reference:
     """One signed element: its Id (`uri` = "#" + Id) and the hash of its EXI fragment."""
 
     id: Id = None
-    uri: Annotated[OptionalURI, Xml("URI")] = None
-    type: Annotated[OptionalURI, Xml("Type")] = None
+    uri: OptionalURI = None
+    type: OptionalURI = None
     transforms: Transforms | None = None
     digest_method: DigestMethod
     digest_value: DigestValue
@@ -186,8 +189,8 @@ class KeyValue:
 class RetrievalMethod:
     """Where key data can be fetched."""
 
-    uri: Annotated[OptionalURI, Xml("URI")] = None
-    type: Annotated[OptionalURI, Xml("Type")] = None
+    uri: OptionalURI = None
+    type: OptionalURI = None
     transforms: Transforms | None = None
 
 

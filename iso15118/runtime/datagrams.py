@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from iso15118.machine import Datagram, Input, Machine
 from iso15118.runtime.driver import Driver, Ports
@@ -61,8 +61,7 @@ class DatagramLink(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is in use."""
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)  # which asyncio's own class is not
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """A datagram came in."""

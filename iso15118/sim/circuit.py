@@ -99,10 +99,11 @@ class Plant:
     def due_s(self) -> float:
         """Longest step that misses nothing: until something switches, short while something ramps."""
         limit = COARSE_STEP_S if self._resting() else FINE_STEP_S
-        return max(0.001, min(limit, self.evse_contactor.due_s, self.ev_contactor.due_s, self.pilot.due_s))
+        switching = min(self.evse_contactor.due_s, self.ev_contactor.due_s, self.pilot.due_s)
+        return max(0.001, min(limit, switching, self.tester.due_s))
 
     def step(self, dt: float) -> bool:
-        """Let `dt` pass; True where a contactor moved or a pilot state was noticed."""
+        """Let `dt` pass; True where a contactor's feedback changed or a pilot state was noticed."""
         self.elapsed_s += dt
         moved = self.pilot.step(dt)
         self._flow(dt)
@@ -117,8 +118,9 @@ class Plant:
         return self.delivered_wh - self.fed_back_wh - stored - lost
 
     def _switch(self, contactor: Contactor, side: str, dt: float) -> bool:
+        was_closed = contactor.closed
         moved = contactor.step(dt, self.current_a)
-        if moved and contactor.closed:
+        if moved and contactor.closed and not was_closed:
             difference = self._difference_v(contactor)
             inrush = abs(difference) / self._loop_ohm()
             self.closings.append(Closing(self.elapsed_s, side, difference, inrush))
@@ -180,11 +182,10 @@ class DcPlant(Plant):
         return self.battery.r0_ohm + self.cable_ohm
 
     def _resting(self) -> bool:
-        if self.tester.running:
-            return False
         if self.both_closed:
             return self.supply.settled(self.battery.emf_v, self._loop_ohm())
-        return self.outlet_v < 1.0 and self.supply.voltage_v < 1.0 and not self.supply.on
+        cable = self.outlet_v < 1.0 or self.evse_contactor.closed or self.ev_contactor.closed
+        return cable and self.supply.settled_open
 
     def _flow(self, dt: float) -> None:
         self.tester.step(dt, self.outlet_v if self.evse_contactor.closed else 0.0)

@@ -266,8 +266,15 @@ class DcSupply:
         return now + min(max(wanted_a - now, -reach), reach)
 
     def settled(self, emf_v: float, ohm: float) -> bool:
-        """Whether the current stands where the set-points want it (5 % of the ramp of a second aside)."""
+        """Whether the current stands, within an ampere, where the set-points want it."""
         return not self.on or abs(self._wanted(emf_v, ohm) - self.current_a) < 1.0
+
+    @property
+    def settled_open(self) -> bool:
+        """Whether the voltage of an open output stands where it is wanted; decayed below 1 V where off."""
+        if not self.on:
+            return self.voltage_v < 1.0
+        return abs(max(0.0, self.target_v + self.bias_v) - self.voltage_v) < 0.1
 
 
 class Contactor:
@@ -320,16 +327,20 @@ class Contactor:
         return Position.CLOSED if self.closed else Position.OPEN
 
     def step(self, dt: float, current_a: float = 0.0) -> bool:
-        """Let time pass; True where the contact moved. `current_a` is what it would interrupt."""
-        if self._unsure_s != math.inf:
-            self._unsure_s = math.inf if self._unsure_s <= dt + 1e-9 else self._unsure_s - dt
-        if self._left_s == math.inf:
+        """Let time pass; True where the feedback changed. `current_a` is what it would interrupt."""
+        if self._left_s == math.inf and self._unsure_s == math.inf:
             return False
+        changed = False
+        if self._unsure_s != math.inf:
+            changed = self._unsure_s <= dt + 1e-9
+            self._unsure_s = math.inf if changed else self._unsure_s - dt
+        if self._left_s == math.inf:
+            return changed
         if self._left_s > dt + 1e-9:
             self._left_s -= dt
-            return False
+            return changed
         self._left_s = math.inf
-        return self._move(current_a)
+        return self._move(current_a) or changed
 
     def _move(self, current_a: float) -> bool:
         if (
@@ -361,6 +372,11 @@ class IsolationTester:
         self.passed: bool | None = None
 
     @property
+    def due_s(self) -> float:
+        """Time until the verdict, with enough voltage; inf while no test runs."""
+        return max(0.0, self.duration_s - self.elapsed_s) if self.running else math.inf
+
+    @property
     def fault_ohm(self) -> float:
         """Resistance to earth: both poles in parallel."""
         return self.plus_ohm * self.minus_ohm / (self.plus_ohm + self.minus_ohm)
@@ -388,7 +404,7 @@ class AcConverter:
 
     __slots__ = ("efficiency", "loss_wh", "min_w", "power_w", "ramp_w_s", "target_w")
 
-    def __init__(self, *, efficiency: float = 0.94, min_w: float = 500.0, ramp_w_s: float = 5000.0) -> None:
+    def __init__(self, *, efficiency: float = 0.94, min_w: float = 500.0, ramp_w_s: float = 20_000.0) -> None:
         if not 0 < efficiency <= 1:
             raise ValueError("efficiency is within 0..1")
         self.efficiency, self.min_w, self.ramp_w_s = efficiency, min_w, ramp_w_s

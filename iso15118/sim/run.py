@@ -202,6 +202,7 @@ def evcc_config(scenario: Scenario) -> EvccConfig:
         services=(scenario.service,),
         control_mode=scenario.control,
         max_loops=scenario.loops,
+        poll_interval_s=0.2,
         insecure_no_tls=True,
     )
 

@@ -107,21 +107,20 @@ class VirtualEv:
 
     # --- time ---------------------------------------------------------------------------------
 
-    def step(self, now: float) -> None:
-        """Let the battery management decide; the plant has been stepped to `now`."""
+    def step(self, now: float) -> bool:
+        """Notice what has happened in the plant, which is at `now` already; True where a level changed."""
         plant = self.plant
         if plant.both_closed:
             if self.energy_since is None:
                 self.energy_since = now
             self.energy_s = now - self.energy_since
-        self._decide()
-        if isinstance(plant, AcPlant):
-            plant.converter.target_w = self._bounded(self._granted_w)
-        if plant.pilot.lost and self._used:
-            self.faults.fault = self.faults.fault or "control pilot lost"
+        if plant.pilot.lost and self._used and not self.faults.fault:
+            self.faults.fault = "control pilot lost"
+            return True
+        return False
 
-    def _decide(self) -> None:
-        """What the car wants now: its plan, cut to its limits and those of the battery."""
+    def decide(self) -> None:
+        """What the car wants now: its plan, cut to its limits and those of the battery. Before each snapshot."""
         battery, setup = self.plant.battery, self.setup
         reached = setup.energy_wh is not None and self.plant.delivered_wh >= setup.energy_wh
         if battery.soc >= setup.target_soc or reached:
@@ -133,6 +132,7 @@ class VirtualEv:
             self.target_w = self.target_a * emf
         else:
             self.target_w = 0.0 if self.complete and wanted > 0 else self._bounded(wanted)
+            self._grant(self._granted_w)
 
     def _planned(self) -> float:
         """The power wanted by the plan, within the chosen schedule."""
@@ -253,6 +253,7 @@ class VirtualEv:
 
     def state(self) -> api.EvState:
         """The snapshot for the session."""
+        self.decide()
         plant, battery, setup = self.plant, self.plant.battery, self.setup
         return api.EvState(
             soc_percent=min(100.0, max(0.0, battery.soc * 100)),

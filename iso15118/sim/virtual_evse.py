@@ -47,15 +47,18 @@ class EvseSetup:
     """How a virtual station behaves.
 
     `setpoints` are (seconds since energy can flow, W or None for no wish) in rising order, `wishes` likewise
-    with a Wish. `offer` None offers the full envelope. Delays in seconds.
+    with a Wish. `offer` None offers the full envelope at these prices (currency per kWh; some cars insist
+    on prices). Delays in seconds.
     """
 
     limits: Envelope = DC_STATION
     accept: bool = True
     authorize_s: float = 0.3
     offer: EnergyOffer | None = None
+    price_per_kwh: float | None = 0.39
+    feed_in_per_kwh: float | None = 0.12
     offer_s: float = 0.2
-    cable_check_s: float = 2.0
+    cable_check_s: float = 1.0
     lock_s: float = 0.3
     setpoints: tuple[tuple[float, float | None], ...] = ()
     wishes: tuple[tuple[float, Wish], ...] = ()
@@ -159,13 +162,16 @@ class VirtualEvse:
 
     # --- time ---------------------------------------------------------------------------------
 
-    def step(self, now: float) -> None:
-        """Carry on what commands have started; the plant has been stepped to `now`."""
+    def step(self, now: float) -> bool:
+        """Carry on what commands have started; True where a level changed. The plant is at `now` already."""
         self._now = now
+        check, changed = self.check, False
         if self._lock_at is not None and now >= self._lock_at:
             self.plant.locked, self._lock_at = True, None
+            changed = True
         if self._unlocking and self._touch_safe():
             self.plant.locked, self._unlocking = False, False
+            changed = True
         if self.plant.both_closed:
             if self.energy_since is None:
                 self.energy_since = now
@@ -174,10 +180,11 @@ class VirtualEvse:
             self._step_test(now)
         if self._ramping_off or self._opening:
             self._finish_off()
+        return changed or self.check is not check
 
     def _touch_safe(self) -> bool:
         """Contactor open and no voltage at the outlet: the connector may be unlocked."""
-        return not self.plant.evse_contactor.closed and abs(getattr(self.plant, "outlet_v", 0.0)) < SAFE_V
+        return not self.plant.evse_contactor.closed and self.plant.outlet_v < SAFE_V
 
     @property
     def due(self) -> float:
@@ -254,6 +261,8 @@ class VirtualEvse:
         return EnergyOffer.flat(
             max_w=limits.charge.max_power_w,
             discharge_w=limits.discharge.max_power_w if needs.service.bidirectional else 0.0,
+            price_per_kwh=self.setup.price_per_kwh,
+            feed_in_per_kwh=self.setup.feed_in_per_kwh,
         )
 
     # --- levels -------------------------------------------------------------------------------

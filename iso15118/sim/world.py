@@ -146,6 +146,8 @@ class World:
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._count = 0
         self._instants = 0
+        self._moved = True
+        self._plant_at = self._plant_due = 0.0
         self._settled_at = math.inf
         self._sdp_client = SdpClient(SdpClientConfig(tls=False))
         self._sdp_server = SdpServer(SdpServerConfig(SeccEndpoints(SECC_ADDRESS, plain_port=SECC_PORT)))
@@ -157,9 +159,8 @@ class World:
             inject(self, fault)
 
     def at(self, when: float, act: Callable[..., None], *args: Any) -> None:
-        """Call `act(*args)` at virtual time `when`."""
-        self._count += 1
-        heapq.heappush(self._heap, (when, self._count, act, args))
+        """Call `act(*args)` at virtual time `when`; it may change anything."""
+        self._later(when, self._intervene, act, args)
 
     def run(self) -> Recording:
         """From plug-in until both sides have ended and the plant has settled."""
@@ -180,14 +181,14 @@ class World:
         if self.recording.connected_at is not None and not self.connection.cut:
             self.connection.cut = True
             for side in self._sides:
-                self.at(self.now + 0.001, self._peer_closed, side)
+                self._later(self.now + 0.001, self._peer_closed, side)
 
     def end_stream(self, role: str) -> None:
         """`role`'s sending direction ends; it may not know."""
         if self.recording.connected_at is not None and role not in self.connection.closed:
             self.connection.closed.add(role)
             other = self.sides["EVCC" if role == "SECC" else "SECC"]
-            self.at(self.connection.streams[role].closing(self.now), self._peer_closed, other)
+            self._later(self.connection.streams[role].closing(self.now), self._peer_closed, other)
 
     def vanish(self, role: str) -> None:
         """`role`'s computer stops: it answers, ticks and tells nothing any more."""
@@ -204,11 +205,20 @@ class World:
         """`role`'s controller gives no snapshots and no answers for a while; commands still arrive."""
         self.sides[role].silent_until = self.now + seconds
 
+    def _intervene(self, act: Callable[..., None], args: tuple[Any, ...]) -> None:
+        self._sync()
+        act(*args)
+        self._touched()
+
     # --- time ---------------------------------------------------------------------------------
+
+    def _later(self, when: float, act: Callable[..., None], *args: Any) -> None:
+        self._count += 1
+        heapq.heappush(self._heap, (when, self._count, act, args))
 
     def _due(self) -> float:
         """When something happens next."""
-        due = min(self._settled_at, self.now + self.plant.due_s, self.evse.due)
+        due = min(self._settled_at, self._plant_due)
         if self._heap:
             due = min(due, self._heap[0][0])
         if self.recording.connected_at is None:
@@ -219,18 +229,32 @@ class World:
         return max(due, self.now)
 
     def _advance(self, due: float) -> None:
-        dt = due - self.now
-        if dt <= 0.0:
+        if due > self.now:
+            self._instants = 0
+            self.now = due
+        else:
             self._instants += 1
             if self._instants > MAX_INSTANTS:
                 raise RuntimeError(f"time stands still at {self.now} s: a machine's deadline never passes")
-        else:
-            self._instants = 0
-            self.plant.step(dt)
-            self.now = due
-            self.evse.step(due)
-            self.ev.step(due)
+        if due >= self._plant_due:
+            self._sync()
+
+    def _sync(self) -> None:
+        """Bring the plant to the present. It may lag behind while nobody looks at it or touches it."""
+        now = self.now
+        dt = now - self._plant_at
+        if dt > 0.0:
+            self._plant_at = now
+            moved = self.plant.step(dt)
+            moved = self.evse.step(now) or moved
+            self._moved = self.ev.step(now) or moved or self._moved
             self._sample()
+        self._plant_due = min(now + self.plant.due_s, self.evse.due)
+
+    def _touched(self) -> None:
+        """Something was commanded or broken: levels and the next switching time may differ."""
+        self._moved = True
+        self._plant_due = min(self.now + self.plant.due_s, self.evse.due)
 
     def _sample(self) -> None:
         plant, evse = self.plant, self.evse
@@ -259,12 +283,14 @@ class World:
         if self.recording.connected_at is None:
             self._tick_discovery()
             return
+        moved, self._moved = self._moved, False
         for side in self._sides:
             if side.alive and not side.closed:
                 if side.machine.deadline <= now:
                     side.machine.tick(now)
                     self._drain(side)
-                self._update(side)
+                if moved or now >= side.next_update:
+                    self._update(side)
 
     def _update(self, side: Side) -> None:
         """A snapshot: at once where a level changed, else from time to time."""
@@ -272,6 +298,7 @@ class World:
         if now < side.silent_until:
             side.next_update = max(side.next_update, side.silent_until)
             return
+        self._sync()
         while not side.closed:
             marks = side.controller.marks()
             if marks == side.marks and now < side.next_update:
@@ -295,13 +322,15 @@ class World:
                 case Send(data=data):
                     self._send(side, data)
                 case Do(command=command):
+                    self._sync()
                     side.controller.command(command)
+                    self._touched()
                 case Ask(question=question):
                     reply = side.controller.answer(question)
-                    self.at(self.now + reply.delay_s, self._answer, side, Answer(question, reply.value))
+                    self._later(self.now + reply.delay_s, self._answer, side, Answer(question, reply.value))
                 case Close(after=after):
                     side.finished = True
-                    self.at(self.now + after, self._close, side)
+                    self._later(self.now + after, self._close, side)
 
     def _answer(self, side: Side, answer: Answer) -> None:
         if side.running and self.now >= side.silent_until:
@@ -313,7 +342,7 @@ class World:
             return
         other = self.sides["EVCC" if side.role == "SECC" else "SECC"]
         for when, piece in self.connection.streams[side.role].arrivals(data, self.now):
-            self.at(when, self._arrive, other, piece)
+            self._later(when, self._arrive, other, piece)
 
     def _arrive(self, side: Side, data: bytes) -> None:
         if side.running and not self.connection.cut:
@@ -370,7 +399,7 @@ class World:
         for out in machine.outputs():
             if isinstance(out, Datagram):
                 for when, data in self.datagrams.arrivals(out.data, self.now):
-                    self.at(when, to, data)
+                    self._later(when, to, data)
             elif isinstance(out, Emit):
                 self.recording.events.append(out.event)
                 self._discovered(out.event)
@@ -379,13 +408,13 @@ class World:
         if isinstance(event, DiscoveryFailed):
             self._give_up()
         elif isinstance(event, SeccFound) and not self._connecting(event):
-            self.at(self.now + RETRY_S, self._retry)
+            self._later(self.now + RETRY_S, self._retry)
 
     def _connecting(self, found: SeccFound) -> bool:
         """Connect where the answer was not damaged on its way; nobody listens anywhere else."""
         right = (found.address, found.port, found.tls) == (SECC_ADDRESS, SECC_PORT, False)
         if right:
-            self.at(self.now + CONNECT_S, self._connect)
+            self._later(self.now + CONNECT_S, self._connect)
         return right
 
     def _retry(self) -> None:
@@ -417,6 +446,7 @@ class World:
         return lambda: EPOCH_S + self.now * clock.rate + clock.offset_s
 
     def _finish(self) -> Recording:
+        self._sync()
         recording, plant = self.recording, self.plant
         recording.duration_s = self.now
         recording.closings = plant.closings

@@ -56,16 +56,16 @@ def test_global_element(name: str) -> None:
     assert declared.element_facts(cls) == SCHEMAS.element_facts(THEIR_ELEMENTS[name])
 
 
-def test_both_sides_are_complete() -> None:
-    """The comparison sees the size of the schemas that the digest counted."""
-    sizes = (len(THEIR_SIMPLE), len(THEIR_COMPLEX), len(THEIR_ELEMENTS))
-    assert sizes == (len(OUR_SIMPLE), len(OUR_COMPLEX), len(OUR_ELEMENTS))
-    assert len(THEIR_ELEMENTS) == 0
+def test_the_schemas_were_read_to_their_end() -> None:
+    """An empty side would make every test above pass; the sizes are those of the schema files."""
+    assert (len(THEIR_SIMPLE), len(THEIR_COMPLEX), len(THEIR_ELEMENTS)) == (74, 265, 127)
 
 
 def test_other_classes_are_alternatives_of_a_choice() -> None:
     """A class that is neither a schema type of its own nor a global element only names an alternative."""
-    known = {cls for found in (OUR_COMPLEX, OUR_ELEMENTS) for declared_as in found.values() for cls in declared_as}
+    known = {
+        cls for found in (OUR_COMPLEX, OUR_ELEMENTS) for declared_as in found.values() for cls in declared_as
+    }
     used = {c for cls in declared.classes() for f in fields_of(cls) if f.is_choice for c in f.classes}
     others = [cls for cls in declared.classes() if cls not in known]
     assert [cls.__name__ for cls in others if cls not in used] == []

@@ -106,7 +106,9 @@ class Schemas:
             return name[1]
         if name in self.complex:
             return qualified(name[1], name[0], home)
-        enumerated = any(n.kind == "enumeration" for n in self.simple[name].only("restriction").children(*FACETS))
+        enumerated = any(
+            n.kind == "enumeration" for n in self.simple[name].only("restriction").children(*FACETS)
+        )
         return qualified(name[1], name[0], "") if enumerated else name[1]
 
     # --- facts ---
@@ -183,7 +185,11 @@ class Schemas:
     def _content(self, node: Node, home: str) -> Particle:
         base = self._base(node)
         inherited = [self._content(self.complex[base], home)] if base in self.complex else []
-        own = [self._particle(n, home) for n in next(self._bodies(node)).children(*_BODY) if n.kind != "attribute"]
+        own = [
+            self._particle(n, home)
+            for n in next(self._bodies(node)).children(*_BODY)
+            if n.kind != "attribute"
+        ]
         return group("sequence", iter(inherited + own))
 
     def _particle(self, node: Node, home: str) -> Particle:

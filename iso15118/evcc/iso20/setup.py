@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from iso15118 import events
 from iso15118.control.ev import SetPilot
-from iso15118.evcc.vocabulary import Ev, SessionOver
+from iso15118.evcc.vocabulary import EarlyLeave, Ev, SessionOver
 from iso15118.events import EndReason, Fault
 from iso15118.messages import namespaces
 from iso15118.messages.iso20.common import (
@@ -17,7 +17,6 @@ from iso15118.messages.iso20.common import (
     SessionSetupReq,
     SessionSetupRes,
 )
-from iso15118.messages.iso20.numbers import utc_of
 from iso15118.messages.iso20.types import Processing, ResponseCode
 from iso15118.messages.sap import AppProtocol, SupportedAppProtocolReq
 from iso15118.messages.sap import ResponseCode as SapCode
@@ -45,6 +44,7 @@ def offers(ev: Ev) -> tuple[AppProtocol, ...]:
 
 async def negotiate(ev: Ev) -> None:
     """Agree on a protocol; the answer's SchemaID tells which, and nothing is assumed."""
+    ev.give_way()
     ev.do(SetPilot(ready=False))
     offered = offers(ev)
     if not offered:
@@ -61,7 +61,7 @@ async def negotiate(ev: Ev) -> None:
 
 async def set_up(ev: Ev) -> None:
     """Open a new session and take over the station's clock for time stamps [V2G20-2676]."""
-    ev.enter("SESSION_SETUP")
+    ev.begin("SESSION_SETUP")
     request = SessionSetupReq(header=ev.header, evcc_id=ev.config.evcc_id)
     response = await ev.ask(request, SessionSetupRes)
     if response.response_code is not ResponseCode.OK_NEW_SESSION_ESTABLISHED:
@@ -69,17 +69,17 @@ async def set_up(ev: Ev) -> None:
     if response.header.session_id == bytes(8):
         ev.fail("the station gave no session id", "V2G20-2106")
     ev.session_id = response.header.session_id
-    ev.clock_ahead_s = utc_of(response.header.time_stamp) - ev.utc()
+    ev.follow_clock(response.header.time_stamp)
     ev.emit(events.SessionEstablished, session_id=ev.session_id, peer_id=response.evseid)
 
 
 async def authorize(ev: Ev) -> None:
     """External identification; polls with the same request while the station decides [V2G20-1582]."""
-    ev.enter("AUTHORIZATION_SETUP")
+    ev.begin("AUTHORIZATION_SETUP")
     setup = await ev.ask(AuthorizationSetupReq(header=ev.header), AuthorizationSetupRes)
     if Authorization.EIM not in setup.authorization_services:
-        raise SessionOver(EndReason.REFUSED, Fault.NONE, "the station takes contracts only")
-    ev.enter("AUTHORIZATION")
+        raise EarlyLeave("the station takes contracts only", EndReason.REFUSED)
+    ev.begin("AUTHORIZATION")
     begun, waiting = ev.now, False
     while True:
         response = await ev.ask(
@@ -96,7 +96,7 @@ async def authorize(ev: Ev) -> None:
         timers = ev.config.timers
         if ev.now - begun >= (timers.customer_s if waiting else timers.ongoing_s):
             ev.expire("V2G_EVCC_Ongoing_Timeout")
-        await ev.sleep(ev.config.poll_interval_s)
+        await ev.pause()
     if response.response_code.value.startswith("WARNING"):
         detail = f"authorization refused: {response.response_code}"
-        raise SessionOver(EndReason.REFUSED, Fault.REMOTE, detail)
+        raise EarlyLeave(detail, EndReason.REFUSED, Fault.REMOTE)

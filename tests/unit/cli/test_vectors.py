@@ -1,7 +1,9 @@
 """The reference encodings through `decode --jsonl` and `encode --jsonl`, as another program would use them."""
 
 import json
+import re
 from pathlib import Path
+from xml.etree.ElementTree import canonicalize
 
 import pytest
 
@@ -17,7 +19,9 @@ SUPPORTED = frozenset(SHORT_NAMES.values())
 
 pytestmark = [
     pytest.mark.vectors,
-    pytest.mark.skipif(not VECTORS.is_dir(), reason="the reference encodings (../shared/vectors/exi) are not here"),
+    pytest.mark.skipif(
+        not VECTORS.is_dir(), reason="the reference encodings (../shared/vectors/exi) are not here"
+    ),
 ]
 
 
@@ -36,15 +40,39 @@ def through(command, records, tmp_path, capsys):
     return {a["id"]: a for a in answers}
 
 
+def same(text, expected):
+    """Whether two documents are the same infoset; some vectors declare their prefixes in another order."""
+    return text == expected or (
+        text is not None
+        and canonicalize(text, rewrite_prefixes=True) == canonicalize(expected, rewrite_prefixes=True)
+    )
+
+
+def root_of(xml):
+    """The local name of the root element (`root` of a vector may name the head of its substitution group)."""
+    return re.match(r"<(?:\w+:)?(\w+)", xml)[1]
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_decode(name, tmp_path, capsys):
     vectors = load(name)
     records = [{k: v[k] for k in ("id", "schema", "exi", "fragment")} for v in vectors]
     answers = through("decode", records, tmp_path, capsys)
-    wrong = [v["id"] for v in vectors if answers[v["id"]].get("xml") != v["xml"]]
-    roots = [v["id"] for v in vectors if answers[v["id"]].get("root") != v["root"]]
+    wrong = [v["id"] for v in vectors if not same(answers[v["id"]].get("xml"), v["xml"])]
+    roots = [v["id"] for v in vectors if answers[v["id"]].get("root") != root_of(v["xml"])]
     assert vectors
     assert (wrong, roots) == ([], [])
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if n not in ("captures", "peers")])
+def test_the_second_spelling_is_read_too(name, tmp_path, capsys):
+    vectors = [v for v in load(name) if "exi_alt" in v]
+    records = [
+        {"id": v["id"], "schema": v["schema"], "exi": v["exi_alt"], "fragment": v["fragment"]}
+        for v in vectors
+    ]
+    answers = through("decode", records, tmp_path, capsys)
+    assert [v["id"] for v in vectors if not same(answers[v["id"]].get("xml"), v["xml"])] == []
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -56,7 +84,7 @@ def test_encode(name, tmp_path, capsys):
         v["id"] for v in vectors if answers[v["id"]].get("exi") not in (v["exi"], v.get("exi_alt", v["exi"]))
     ]
     assert vectors
-    assert wrong == [v["id"] for v in vectors if v["id"] in wrong and "not canonical" in v["notes"]]
+    assert wrong == []
 
 
 def test_broken_input_gives_errors_or_the_very_message(tmp_path, capsys):

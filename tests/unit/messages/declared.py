@@ -239,11 +239,12 @@ def elements() -> dict[str, list[type[Any]]]:
 
 
 def element_facts(cls: type[Any]) -> list[str]:
-    """A global element: type, abstractness, substitution group; the content of an anonymous type."""
+    """A global element: type, substitution group; the content of an anonymous type.
+
+    Abstractness is declared of types only; no element of the schemas is abstract by itself.
+    """
     info = info_of(cls)
     facts = [f"type {type_name(cls, '')}"]
-    if info.abstract:
-        facts.append("abstract")
     if info.substitutes is not None:
         head = info_of(info.substitutes)
         facts.append(f"substitutes {qualified(head.tag, head.namespace, '')}")
@@ -258,7 +259,9 @@ def type_facts(cls: type[Any], own_only: bool = False) -> list[str]:
     facts += ["abstract"] * info.abstract + ["mixed"] * info.mixed
     fields = [f for f in fields_of(cls) if f.owner is cls or not own_only]
     facts += sorted(attribute_fact(f, home) for f in fields if f.kind == "attribute")
-    facts += [f"content {scalar_name(f.scalar)}" for f in fields if f.kind == "content" and f.scalar is not None]
+    facts += [
+        f"content {scalar_name(f.scalar)}" for f in fields if f.kind == "content" and f.scalar is not None
+    ]
     by_name = {f.attr: f for f in fields if f.kind == "element"}
     if info.content is not None:
         return facts + model_lines(_group(info.content, by_name, home))
@@ -329,7 +332,9 @@ def snapshot() -> str:
 def brief(text: str) -> str:
     """The same text with the most frequent type by a shorter name, and X, X_L2?, X_L3? on one line."""
     text = re.sub(r" (ct:)?RationalNumberType$", " number", text, flags=re.MULTILINE)
-    return re.sub(r"^(\w+)(\??) (\S+)\n\1_L2\? \3\n\1_L3\? \3$", r"\1\2 _L2? _L3? \3", text, flags=re.MULTILINE)
+    return re.sub(
+        r"^(\w+)(\??) (\S+)\n\1_L2\? \3\n\1_L3\? \3$", r"\1\2 _L2? _L3? \3", text, flags=re.MULTILINE
+    )
 
 
 if __name__ == "__main__":

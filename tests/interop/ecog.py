@@ -1,0 +1,309 @@
+"""Sessions against EcoG's `iso15118` package, in a private network, one peer process per session.
+
+The peer is a separate program in its own virtual environment (its import name is also `iso15118`); it is
+driven by `../shared/interop/ecog/ecog_peer.py` and told apart by its exit code and JSON timeline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import venv
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from iso15118.config import EvccConfig, SeccConfig
+from iso15118.control.common import ControlMode, EnergyService
+from iso15118.errors import Iso15118Error
+from iso15118.events import MessageReceived, MessageSent, SessionEnded, as_record
+from iso15118.runtime.charger import Charger
+from iso15118.runtime.lab import EV_INTERFACE, EVSE_INTERFACE, problem
+from iso15118.runtime.vehicle import Vehicle
+from iso15118.sim.controllers import AC_CAR, AC_STATION, DC_STATION
+from iso15118.sim.realtime import BenchCar, BenchStation, run_bench
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+PEER = PROJECT.parent / "shared" / "interop" / "ecog" / "ecog_peer.py"
+OWN_VENV = PROJECT / ".ecogvenv"
+PACKAGE = "iso15118==0.31.2"
+
+SESSION_S = 40.0
+"""Longest a session with its two JVM starts may take."""
+LOOPS = 4
+
+PEER_PRE_CHARGE_V = 30_000.0
+"""Their car asks for 20 kV in pre-charge and their station always measures 1 V."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One session: who is ours, which energy service, who plans."""
+
+    ours: str  # "station" or "vehicle"
+    service: EnergyService
+    control: ControlMode
+
+    @property
+    def name(self) -> str:
+        """For example station-DC_BPT-dynamic."""
+        return f"{self.ours}-{self.service.name}-{self.control.name.lower()}"
+
+    @property
+    def protocol(self) -> str:
+        """The peer's name of the service."""
+        return "iso20-" + self.service.name.lower().replace("_", "-")
+
+
+CASES = tuple(
+    Case(ours, service, control)
+    for ours in ("station", "vehicle")
+    for service in (EnergyService.DC, EnergyService.AC, EnergyService.DC_BPT, EnergyService.AC_BPT)
+    for control in (ControlMode.SCHEDULED, ControlMode.DYNAMIC)
+)
+
+
+@dataclass
+class Outcome:
+    """What happened in one session; `faults` says what was not as it must be."""
+
+    case: Case
+    seconds: float = 0.0
+    messages: list[str] = field(default_factory=list)  # ours, in order
+    peer_messages: list[str] = field(default_factory=list)
+    peer_code: int | None = None
+    ended: SessionEnded | None = None
+    faults: list[str] = field(default_factory=list)
+    slowest_ms: float = 0.0  # our slowest answer (station) or next request after an answer (vehicle)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the session went from SupportedAppProtocol to SessionStop on both sides."""
+        return not self.faults
+
+
+# --- what is needed ---------------------------------------------------------------------------
+
+
+def ecog_python() -> Path | None:
+    """The interpreter that has the peer installed: $ECOG_PYTHON, or the environment made by `install`."""
+    named = os.environ.get("ECOG_PYTHON")
+    for candidate in (Path(named) if named else None, OWN_VENV / "bin" / "python"):
+        if candidate is not None and candidate.is_file():
+            return candidate
+    return None
+
+
+def install() -> Path:
+    """Make `.ecogvenv` with the peer in it, from the package index."""
+    if not (OWN_VENV / "bin" / "python").is_file():
+        venv.create(OWN_VENV, with_pip=True)
+    python = OWN_VENV / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", PACKAGE], check=True)
+    return python
+
+
+def missing() -> str:
+    """Why these sessions cannot run here; empty where they can."""
+    if not PEER.is_file():
+        return "no ../shared/interop/ecog (the peer's driver)"
+    if ecog_python() is None:
+        return "no peer: set ECOG_PYTHON or run `python tests/interop/matrix.py --install`"
+    if shutil.which("java") is None:
+        return "the peer's codec needs a Java runtime on PATH"
+    return problem()
+
+
+# --- one session, inside the lab --------------------------------------------------------------
+
+
+async def run_case(case: Case, folder: Path) -> Outcome:
+    """Run one session in the current network namespace; files go to `folder`."""
+    outcome = Outcome(case)
+    begun = time.monotonic()
+    seen: list[Any] = []
+    try:
+        async with asyncio.timeout(SESSION_S):
+            if case.ours == "station":
+                await _our_station(case, folder, outcome, seen)
+            else:
+                await _our_vehicle(case, folder, outcome, seen)
+    except TimeoutError:
+        outcome.faults.append(f"not over after {SESSION_S:g} s")
+    except Iso15118Error as error:
+        outcome.faults.append(f"{type(error).__name__}: {error}")
+    outcome.seconds = time.monotonic() - begun
+    _judge(outcome, seen, folder)
+    return outcome
+
+
+async def _our_station(case: Case, folder: Path, outcome: Outcome, seen: list[Any]) -> None:
+    station = BenchStation(AC_STATION if case.service.is_ac else DC_STATION, cable_check_s=0.5)
+    config = SeccConfig(
+        services=(case.service,),
+        control_modes=(case.control,),
+        pre_charge_tolerance_v=PEER_PRE_CHARGE_V,
+        insecure_no_tls=True,
+    )
+    charger = Charger(
+        config, station, EVSE_INTERFACE, state=station.state, discovery_window_s=None, sinks=[seen.append]
+    )
+    async with charger:
+        bench = asyncio.create_task(run_bench(station, charger.evse.write))
+        arguments = ["evcc", "--iface", EV_INTERFACE, "--loops", str(LOOPS)]
+        try:
+            async with peer(case, folder, arguments) as process:
+                outcome.peer_code = await process.wait()
+            while charger.in_session:
+                await asyncio.sleep(0.02)
+        finally:
+            bench.cancel()
+
+
+async def _our_vehicle(case: Case, folder: Path, outcome: Outcome, seen: list[Any]) -> None:
+    car = BenchCar(AC_CAR, power_w=11_000.0) if case.service.is_ac else BenchCar(battery_v=400.0)
+    car.wanted, car.control_mode = (case.service,), case.control
+    config = EvccConfig(
+        services=(case.service,),
+        control_mode=case.control,
+        pre_charge_tolerance_v=PEER_PRE_CHARGE_V,
+        max_loops=LOOPS,
+        insecure_no_tls=True,
+    )
+    vehicle = Vehicle(config, car, EV_INTERFACE, state=car.state, sinks=[seen.append])
+    ready = folder / "ready"
+    arguments = ["secc", "--iface", EVSE_INTERFACE, "--control", case.control.name.lower()]
+    async with peer(case, folder, [*arguments, "--ready-file", str(ready)]) as process:
+        while not ready.exists() and process.returncode is None:
+            await asyncio.sleep(0.05)
+        bench = asyncio.create_task(run_bench(car, vehicle.ev.write))
+        try:
+            async for _ in vehicle.run():
+                pass
+        finally:
+            bench.cancel()
+        outcome.peer_code = await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def peer(case: Case, folder: Path, arguments: list[str]) -> Any:
+    """The peer as a process in its own session; it and its JVM are gone afterwards."""
+    command = [str(ecog_python()), "-u", str(PEER), *arguments, "--protocol", case.protocol, "--quick-end"]
+    command += ["--timeline", str(folder / "peer.jsonl"), "--timeout", str(SESSION_S - 5)]
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    with (folder / "peer.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, 9)
+            await process.wait()
+
+
+# --- the verdict ------------------------------------------------------------------------------
+
+
+def expected(case: Case) -> list[str]:
+    """The messages every session must have, in this order (each may repeat)."""
+    kind = "AC" if case.service.is_ac else "DC"
+    names = ["SessionSetup", "AuthorizationSetup", "Authorization", "ServiceDiscovery", "ServiceDetail"]
+    names += ["ServiceSelection", f"{kind}_ChargeParameterDiscovery", "ScheduleExchange"]
+    if kind == "DC":
+        names += ["DC_CableCheck", "DC_PreCharge"]
+    names += ["PowerDelivery", *[f"{kind}_ChargeLoop"] * LOOPS, "PowerDelivery"]
+    if kind == "DC":
+        names.append("DC_WeldingDetection")
+    names.append("SessionStop")
+    pairs = [name + part for name in names for part in ("Req", "Res")]
+    return ["SupportedAppProtocolReq", "SupportedAppProtocolRes", *pairs]
+
+
+def in_order(wanted: list[str], seen: list[str]) -> str:
+    """The first of `wanted` that does not follow the one before it in `seen`; empty if all do."""
+    rest = iter(seen)
+    return next((name for name in wanted if name not in rest), "")
+
+
+def _judge(outcome: Outcome, seen: list[Any], folder: Path) -> None:
+    messages = [event for event in seen if isinstance(event, MessageReceived | MessageSent)]
+    outcome.messages = [type(event.message).__name__ for event in messages]
+    outcome.ended = next((event for event in seen if isinstance(event, SessionEnded)), None)
+    outcome.slowest_ms = _slowest_turn(messages) * 1000
+    with (folder / "ours.jsonl").open("w") as out:
+        for event in seen:
+            out.write(json.dumps(as_record(event)) + "\n")
+    outcome.peer_messages, complaints = _peer_timeline(folder / "peer.jsonl")
+    faults = outcome.faults
+    if outcome.ended is None or not outcome.ended.as_intended:
+        told = outcome.ended and f"{outcome.ended.reason.value} in {outcome.ended.state}: {outcome.ended.detail}"
+        faults.append(f"our session: {told or 'none'}")
+    if outcome.peer_code != 0:
+        faults.append(f"the peer left with {outcome.peer_code}: {'; '.join(complaints)[-300:]}")
+    wanted = expected(outcome.case)
+    if gap := in_order(wanted, outcome.messages):
+        faults.append(f"{gap} is missing in our log")
+    if gap := in_order(wanted, outcome.peer_messages):
+        faults.append(f"{gap} is missing in the peer's log")
+
+
+def _slowest_turn(messages: list[Any]) -> float:
+    """The longest time between a message received and the next one sent (s)."""
+    turns = [
+        sent.t - got.t
+        for got, sent in zip(messages, messages[1:], strict=False)
+        if isinstance(got, MessageReceived) and isinstance(sent, MessageSent)
+    ]
+    return max(turns, default=0.0)
+
+
+def _peer_timeline(path: Path) -> tuple[list[str], list[str]]:
+    """(names of the messages it sent and received in our spelling, what it complained of)."""
+    names: list[str] = []
+    complaints: list[str] = []
+    if path.is_file():
+        for line in path.read_text().splitlines():
+            event = json.loads(line)
+            if event["event"] == "msg":
+                names.append(_our_spelling(event["name"]))
+            elif event["event"] in ("log", "session-end", "crash", "sdp-failed"):
+                complaints.append(str(event.get("text") or event.get("reason")))
+    return names, complaints
+
+
+def _our_spelling(name: str) -> str:
+    """Their log writes DCChargeLoopReq and supportedAppProtocolReq."""
+    name = name[0].upper() + name[1:]
+    return f"{name[:2]}_{name[2:]}" if name[:2] in ("AC", "DC") and name[2:3] != "_" else name
+
+
+def run_in_folder(case: Case, keep: Path | None) -> Outcome:
+    """Run one session with its own folder, kept under `keep` if given."""
+    if keep is not None:
+        folder = keep / f"{case.name}-{int(time.time() * 1000)}"
+        folder.mkdir(parents=True)
+        return asyncio.run(run_case(case, folder))
+    with tempfile.TemporaryDirectory(prefix="ecog-") as scratch:
+        return asyncio.run(run_case(case, Path(scratch)))
+
+
+def as_row(outcome: Outcome) -> dict[str, Any]:
+    """Plain data for another process."""
+    return {
+        "case": outcome.case.name,
+        "ok": outcome.ok,
+        "seconds": round(outcome.seconds, 1),
+        "messages": len(outcome.messages),
+        "slowest_ms": round(outcome.slowest_ms, 1),
+        "faults": outcome.faults,
+    }
+
+

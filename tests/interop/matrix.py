@@ -1,0 +1,72 @@
+"""Repeat the sessions against EcoG's `iso15118` and print a table.
+
+python tests/interop/matrix.py [--runs N] [--only TEXT] [--keep FOLDER] [--json] | --install | --list
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+
+import ecog
+
+from iso15118.runtime.lab import lab
+
+INSIDE = "ISO15118_LAB"
+
+
+def main() -> int:
+    """Run the chosen sessions inside a lab of their own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=1, help="how often each session is run")
+    parser.add_argument("--only", default="", help="run sessions whose name contains this")
+    parser.add_argument("--keep", type=Path, help="keep both sides' logs under this folder")
+    parser.add_argument("--json", action="store_true", help="one JSON object per session instead of a table")
+    parser.add_argument("--install", action="store_true", help="install the peer into .ecogvenv and leave")
+    parser.add_argument("--list", action="store_true", help="name the sessions and leave")
+    chosen = parser.parse_args()
+    if chosen.install:
+        print(ecog.install())
+        return 0
+    cases = [case for case in ecog.CASES if chosen.only in case.name]
+    if chosen.list:
+        print("\n".join(case.name for case in cases))
+        return 0
+    if reason := ecog.missing():
+        print(f"cannot run: {reason}", file=sys.stderr)
+        return 3
+    if os.environ.get(INSIDE) != "1":
+        os.environ[INSIDE] = "1"
+        return lab([sys.executable, str(Path(__file__).resolve()), *sys.argv[1:]])
+    return run(cases, chosen.runs, chosen.keep, chosen.json)
+
+
+def run(cases: list[ecog.Case], runs: int, keep: Path | None, as_json: bool) -> int:
+    """Run and report; the exit code says whether all sessions were right."""
+    if not as_json:
+        print(f"{'session':<30}{'result':<8}{'s':>6}{'messages':>10}{'our slowest turn ms':>21}  why")
+    bad = 0
+    for _ in range(runs):
+        for case in cases:
+            row = ecog.as_row(ecog.run_in_folder(case, keep))
+            bad += not row["ok"]
+            if as_json:
+                print(json.dumps(row), flush=True)
+                continue
+            verdict = "ok" if row["ok"] else "FAIL"
+            why = "; ".join(row["faults"])
+            head = f"{row['case']:<30}{verdict:<8}{row['seconds']:>6}{row['messages']:>10}"
+            print(f"{head}{row['slowest_ms']:>21}  {why}", flush=True)
+    if not as_json:
+        print(f"{len(cases) * runs - bad} of {len(cases) * runs} sessions ok")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
