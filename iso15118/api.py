@@ -22,6 +22,7 @@ from iso15118.wire.v2gtp import (
 )
 
 if TYPE_CHECKING:
+    from iso15118.exi.explain import Explanation
     from iso15118.exi.grammar import SchemaSet
     from iso15118.exi.tables import QName
 
@@ -83,7 +84,15 @@ def encode(
 
 
 def explain(message: Any, namespace: str | None = None, *, fragment: bool = False) -> str:
-    """The bit map of a message object, of a V2GTP frame or of bare EXI: bits, production, field, value."""
+    """The bit map of a message object, of a V2GTP frame or of bare EXI, as text: bits, event, field, value.
+
+    A message that does not decode is explained up to the bit where it fails.
+    """
+    return str(explanation(message, namespace, fragment=fragment))
+
+
+def explanation(message: Any, namespace: str | None = None, *, fragment: bool = False) -> Explanation:
+    """What `explain` prints, as rows, with the error if there is one."""
     from iso15118.exi import explain as engine
 
     if isinstance(message, (bytes, bytearray, memoryview, str)):
@@ -91,7 +100,7 @@ def explain(message: Any, namespace: str | None = None, *, fragment: bool = Fals
     else:
         chosen = namespace or _own_namespace(message)
         exi = encode(message, frame=False, namespace=chosen, fragment=fragment)
-    return str(engine.explain(exi, schema_set_of(chosen), fragment=fragment))
+    return engine.explain(exi, schema_set_of(chosen), fragment=fragment)
 
 
 def framed(exi: bytes, message: Any, namespace: str) -> bytes:

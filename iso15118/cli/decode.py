@@ -18,7 +18,7 @@ from typing import Any
 
 from iso15118.cli import inputs
 from iso15118.cli.main import OK, UsageError
-from iso15118.cli.schemas import SHORT_NAMES, add_schema_options, required
+from iso15118.cli.schemas import SHORT_NAMES, add_schema_options, demand_schema
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +66,7 @@ def _rendered(data: bytes, args: argparse.Namespace) -> Iterator[str]:
     from iso15118.wire.v2gtp import HEADER_LENGTH, decode_header
 
     if not api.is_frame(data):
-        required(args.schema, "bare EXI does not tell what it is (a V2GTP frame starts with 01fe)")
+        demand_schema(data, args.schema)
         yield _one(data, args)
         return
     while data:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 
 from iso15118.cli import inputs
-from iso15118.cli.main import OK
-from iso15118.cli.schemas import add_schema_options, required
+from iso15118.cli.main import FAILED, OK
+from iso15118.cli.schemas import add_schema_options, demand_schema
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,11 +21,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the bit map."""
+    """Print the bit map; FAILED where the message breaks off."""
     from iso15118 import api
 
     data = inputs.read_octets(args.input)
-    if not api.is_frame(data):
-        required(args.schema, "bare EXI does not tell what it is (a V2GTP frame starts with 01fe)")
-    print(api.explain(data, args.schema, fragment=args.fragment))
-    return OK
+    demand_schema(data, args.schema)
+    found = api.explanation(data, args.schema, fragment=args.fragment)
+    print(found)
+    return FAILED if found.error else OK

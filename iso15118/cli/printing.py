@@ -40,7 +40,7 @@ def _parts(value: Any) -> Iterator[str]:
 
 def _short(value: Any) -> str:
     if isinstance(value, enum.Enum):
-        return str(value.value)
+        return value.name if isinstance(value, int) else str(value.value)
     if isinstance(value, bytes):
         return value.hex() if len(value) <= 12 else f"<{len(value)} octets>"
     if isinstance(value, tuple):
@@ -66,6 +66,7 @@ class Transcript:
         self._origin: float | None = None if relative else 0.0
         self._recent: list[str] = []
         self._commands: dict[str, Any] = {}
+        self._previous: type[ev.Event] | None = None
         self._skipped = 0
         self._power_at = float("-inf")
         self._power_sign = 0
@@ -77,10 +78,15 @@ class Transcript:
         if isinstance(event, (ev.MessageSent, ev.MessageReceived)):
             yield from self._message(event)
             return
-        text = self._text(event)
+        text = "" if self._repeats(event) else self._text(event)
         if text:
             yield from self._flush()
             yield f"{self._clock(event)}  {event.role:10}  {text}"
+
+    def _repeats(self, event: ev.Event) -> bool:
+        """Whether it is one more of a kind from outside the session: discovery repeats its requests."""
+        previous, self._previous = self._previous, type(event)
+        return previous is self._previous and not _is_session_event(event)
 
     def end(self) -> Iterator[str]:
         """What is still held back."""
@@ -170,8 +176,12 @@ def _rare(event: ev.Event) -> str:
 
 def _foreign(event: ev.Event) -> str:
     """Events of discovery and runtime: their name and fields. The rest of ours is told by other lines."""
-    if type(event).__module__ == ev.__name__:
+    if _is_session_event(event):
         return ""
     from iso15118.runtime.sinks import described
 
     return described(event)
+
+
+def _is_session_event(event: ev.Event) -> bool:
+    return type(event).__module__ == ev.__name__

@@ -54,8 +54,14 @@ def namespace_of(name: str) -> str:
     return SHORT_NAMES[key]
 
 
-def required(namespace: str | None, why: str) -> str:
-    """`namespace`, or a UsageError that tells why it is needed."""
-    if namespace is None:
-        raise UsageError(f"{why}: name its schema set with --schema ({', '.join(SHORT_NAMES)})")
-    return namespace
+def demand_schema(data: bytes, namespace: str | None) -> None:
+    """UsageError where `data` is no V2GTP frame and so needs a schema set that was not named."""
+    from iso15118 import api
+
+    if namespace is not None or api.is_frame(data):
+        return
+    if data[:1] != b"\x80":
+        start = data[:2].hex()
+        raise UsageError(f"the input starts with {start}: neither a V2GTP frame (01fe) nor EXI (80)")
+    names = ", ".join(SHORT_NAMES)
+    raise UsageError(f"EXI without V2GTP header does not tell its schema set; name it with --schema: {names}")

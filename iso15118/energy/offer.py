@@ -6,11 +6,13 @@ direction, as magnitudes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
 DAY_S: Final = 86_400
 MAX_TUPLES: Final = 3
+_TUPLE_ID_MAX: Final = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,12 @@ class Offer:
     def __post_init__(self) -> None:
         if not self.steps:
             raise ValueError("an offer needs at least one step")
-        if any(s.duration_s <= 0 or s.charge_w < 0 or s.discharge_w < 0 for s in self.steps):
+        if not all(s.duration_s > 0 and s.charge_w >= 0 and s.discharge_w >= 0 for s in self.steps):
             raise ValueError("steps need a positive duration and powers as magnitudes")
+        if not 1 <= self.tuple_id <= _TUPLE_ID_MAX:
+            raise ValueError(f"tuple id {self.tuple_id} is not within 1 to {_TUPLE_ID_MAX}")
+        if self.tolerance_w is not None and not 0 <= self.tolerance_w < math.inf:
+            raise ValueError(f"{self.tolerance_w} W is no tolerance")
 
     @property
     def duration_s(self) -> int:

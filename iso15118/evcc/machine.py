@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from iso15118 import events
 from iso15118.config import EvccConfig
-from iso15118.control.ev import Command, Deenergise, EvState, SetPilot
+from iso15118.control.ev import CloseContactor, Command, Deenergise, EvState, OpenContactor, SetPilot
 from iso15118.errors import CodecError
-from iso15118.events import EndReason, Fault
-from iso15118.evcc.vocabulary import Ev, Exchange, Operation, Query, Raw, SessionOver, Sleep, Until
 from iso15118.evcc.iso20.session import session
+from iso15118.evcc.vocabulary import Ev, Exchange, Operation, Query, Raw, SessionOver, Sleep, Until
+from iso15118.events import EndReason, Fault
 from iso15118.exi.codec import decode, encode
 from iso15118.exi.schema import info_of
 from iso15118.machine import (
@@ -50,6 +50,9 @@ MESSAGE: Final = "V2G_EVCC_Msg_Timeout"
 COMMUNICATION_SETUP: Final = "V2G_EVCC_CommunicationSetup_Timeout"
 HARDWARE: Final = "hardware silence"
 PAUSE: Final = "procedure"
+QUESTION: Final = "question"
+QUESTION_S: Final = 40.0
+"""How long the controller may take: the time the standard gives the EVCC before its next request (Tables 215 to 217)."""
 
 
 class EvccMachine:
@@ -75,9 +78,9 @@ class EvccMachine:
         self._script = script or session
         self._routine: Generator[Operation, Any, None] | None = None
         self._waiting: Operation | None = None
-        self._running = False
         self._ended = False
         self._powered = False
+        self._connected = False
 
     # --- the Machine interface ----------------------------------------------------------------
 
@@ -114,6 +117,8 @@ class EvccMachine:
                 self._finish(EndReason.PEER_CLOSED, Fault.REMOTE, "the station closed the connection")
             case Stop(reason=reason):
                 self._ev.stop_reason = reason or "the EV stops"
+                if isinstance(self._waiting, Query):
+                    self._resume(None)
 
     def tick(self, now: float) -> None:
         """Let timers expire."""
@@ -132,6 +137,9 @@ class EvccMachine:
     def _begin(self) -> None:
         if self._routine is not None:
             return
+        if not self._ev.state.safe:
+            self._unsafe()
+            return
         self._timers.start(COMMUNICATION_SETUP, self._config.timers.communication_setup_s, self._ev.now)
         self._routine = self._script(self._ev).__await__()
         self._resume(None)
@@ -139,7 +147,7 @@ class EvccMachine:
     def _resume(self, value: Any) -> None:
         """Let the procedure go on with `value` until it waits for something that is not there yet."""
         self._waiting = None
-        self._timers.stop(MESSAGE, PAUSE)
+        self._timers.stop(MESSAGE, PAUSE, QUESTION)
         assert self._routine is not None
         try:
             while self._waiting is None:
@@ -153,6 +161,8 @@ class EvccMachine:
             self._finish(over.reason, over.fault, over.detail, requirement=over.requirement)
         except CodecError as error:
             self._finish(EndReason.LOCAL, Fault.LOCAL, f"own message cannot be encoded: {error}")
+        except Exception as error:  # noqa: BLE001 - a mistake in a procedure ends its session, nothing else
+            self._fail(error)
         if self._ev.session_id != bytes(8):
             self._timers.stop(COMMUNICATION_SETUP)
 
@@ -177,6 +187,9 @@ class EvccMachine:
             case Query(question=question):
                 self._emit(events.QuestionAsked, question=question)
                 self._out.append(Ask(question))
+                self._timers.start(QUESTION, QUESTION_S, now)
+            case _:
+                raise TypeError(f"a procedure awaits the words of Ev only, not {operation!r}")
         return False, None
 
     def _expire(self, name: str) -> None:
@@ -184,6 +197,9 @@ class EvccMachine:
             self._resume(False)
             return
         self._emit(events.TimerExpired, timer=name)
+        if name == QUESTION:
+            self._resume(None)
+            return
         if name == HARDWARE:
             self._finish(EndReason.LOCAL, Fault.LOCAL, "no state from our own hardware")
             return
@@ -192,36 +208,44 @@ class EvccMachine:
     # --- octets -> responses ------------------------------------------------------------------
 
     def _octets(self, data: bytes) -> None:
+        awaited = isinstance(self._waiting, (Exchange, Raw))
+        if awaited and self._ev.now > self._timers.deadline:
+            self.tick(self._ev.now)  # too late is too late, even if the timer was served late as well
         for item in self._reader.feed(data):
             if self._ended:
                 return
             match item:
                 case Frame():
-                    self._frame(item)
+                    awaited = self._frame(item, awaited=awaited)
                 case Ignored(payload_type=kind, reason=reason):
                     self._emit(events.FrameIgnored, reason=reason, payload_type=kind)
                 case lost:
                     self._finish(EndReason.PROTOCOL, Fault.REMOTE, f"framing lost: {lost.reason}")
 
-    def _frame(self, frame: Frame) -> None:
+    def _frame(self, frame: Frame, *, awaited: bool) -> bool:
+        """Take a frame; returns whether a response is still awaited that octets at hand may answer.
+
+        What came together with a response cannot answer the request which that response brought about.
+        """
         phase = Phase(self._ev.namespace) if self._ev.namespace else HANDSHAKE
         namespace = schema_for(frame.payload_type, phase, frame.payload)
         if namespace is None:
             reason = "payload type out of place"
             self._emit(events.FrameIgnored, reason=reason, payload_type=int(frame.payload_type))
-            return
+            return awaited
         try:
             message = decode(frame.payload, schema_set(namespace))
         except CodecError as error:
             self._finish(EndReason.PROTOCOL, Fault.REMOTE, f"undecodable message: {error}")
-            return
+            return False
         self._emit(
             events.MessageReceived, message=message, exi=frame.payload, payload_type=int(frame.payload_type)
         )
-        if isinstance(self._waiting, (Exchange, Raw)):
+        if awaited:
             self._resume(message)
         else:
             self._finish(EndReason.PROTOCOL, Fault.REMOTE, f"{type(message).__name__} without a request")
+        return False
 
     # --- hardware and controller --------------------------------------------------------------
 
@@ -236,10 +260,21 @@ class EvccMachine:
         if self._powered:
             self._timers.start(HARDWARE, self._config.timers.hardware_silence_s, self._ev.now)
         if not state.safe:
-            detail = "emergency stop" if state.emergency_stop else f"hardware fault: {state.fault}"
-            self._finish(EndReason.EMERGENCY, Fault.LOCAL, detail)
-        elif isinstance(self._waiting, Until) and self._waiting.level(state):
+            self._unsafe()
+        elif isinstance(self._waiting, Until) and self._holds(self._waiting):
             self._resume(True)
+
+    def _unsafe(self) -> None:
+        state = self._ev.state
+        detail = "emergency stop" if state.emergency_stop else f"hardware fault: {state.fault}"
+        self._finish(EndReason.EMERGENCY, Fault.LOCAL, detail)
+
+    def _holds(self, waiting: Until) -> bool:
+        try:
+            return waiting.level(self._ev.state)
+        except Exception as error:  # noqa: BLE001 - the level is the procedure's own function
+            self._fail(error)
+            return False
 
     def _answer(self, question: Any, value: Any) -> None:
         if isinstance(self._waiting, Query) and self._waiting.question == question:
@@ -254,6 +289,8 @@ class EvccMachine:
             self._timers.stop(HARDWARE)
             if command.ready:
                 self._timers.start(HARDWARE, self._config.timers.hardware_silence_s, self._ev.now)
+        elif isinstance(command, (CloseContactor, OpenContactor, Deenergise)):
+            self._connected = isinstance(command, CloseContactor)
         self._emit(events.CommandIssued, command=command)
         self._out.append(Do(command))
 
@@ -267,6 +304,14 @@ class EvccMachine:
         self._out.append(Send(encode_frame(payload_type, exi)))
         self._emit(events.MessageSent, message=message, exi=exi, payload_type=int(payload_type))
 
+    def _fail(self, error: Exception) -> None:
+        """The procedure itself is wrong: end its session, and say where to look."""
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        where = f" at {place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place is not None else ""
+        self._finish(EndReason.LOCAL, Fault.LOCAL, f"the procedure failed: {error!r}{where}")
+
     def _finish(self, reason: EndReason, fault: Fault, detail: str, *, requirement: str = "") -> None:
         """Open the power path first, then report and close."""
         if self._ended:
@@ -275,9 +320,9 @@ class EvccMachine:
         self._waiting = None
         self._timers.stop_all()
         orderly = reason in (EndReason.COMPLETED, EndReason.PAUSED)
-        self._command(SetPilot(ready=False) if orderly else Deenergise(detail))
-        if not orderly:
-            self._command(SetPilot(ready=False))
+        if self._connected or not orderly:
+            self._command(Deenergise(detail))
+        self._command(SetPilot(ready=False))
         self._timers.stop_all()
         self._emit(
             events.SessionEnded,

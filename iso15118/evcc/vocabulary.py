@@ -41,15 +41,16 @@ class SessionOver(Exception):
 
 
 class EarlyLeave(SessionOver):
-    """No power flows yet and the session is to end: by SessionStop, where there is a session.
+    """No power flows yet and the session is to end by SessionStop, after which it counts as `stopped`.
 
-    `reason` and `fault` are how the end counts; COMPLETED is for leaving on our own account.
+    Where there is no session to stop it is a local end.
     """
 
     def __init__(
-        self, detail: str, reason: EndReason = EndReason.COMPLETED, fault: Fault = Fault.NONE
+        self, detail: str, stopped: EndReason = EndReason.COMPLETED, fault: Fault = Fault.NONE
     ) -> None:
-        super().__init__(reason, fault, detail)
+        super().__init__(EndReason.LOCAL, fault, detail)
+        self.stopped = stopped
 
 
 # --- operations: what a procedure waits for ---------------------------------------------------

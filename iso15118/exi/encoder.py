@@ -14,7 +14,7 @@ from iso15118.exi.grammar import Element, SchemaSet, type_identity
 from iso15118.exi.names import NameTable
 from iso15118.exi.options import Options
 from iso15118.exi.scalars import ScalarCodec
-from iso15118.exi.schema import AnyElement, info_of
+from iso15118.exi.schema import info_of
 from iso15118.exi.tables import (
     ATTRIBUTE,
     CHILD,
@@ -222,16 +222,12 @@ class Encoder:
     def odd_key(self, step: Step, item: Any) -> Any:
         """The key of a value whose class is not declared for the field but may stand there all the same."""
         identity = type_identity_of(item)
-        for cls, key in step.select.items():
-            if (
-                identity is not None
-                and cls is not str
-                and cls is not AnyElement
-                and identity == type_identity(cls)
-            ):
-                return key
         if step.any_key is not None and identity is not None and info_of(item.__class__).element:
             return step.any_key
+        if isinstance(identity, QName):  # another class for the same named type
+            for cls, key in step.select.items():
+                if "__schema__" in cls.__dict__ and type_identity(cls) == identity:
+                    return key
         wanted = " or ".join(cls.__name__ for cls in step.select)
         shown = "nothing (None)" if item is None else type(item).__name__
         raise _inside(EncodeError(f"{wanted} expected, not {shown}"), step.name)

@@ -22,6 +22,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, Union, dataclass_transform
 
+from iso15118.exi.record import record
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -217,7 +219,7 @@ def schema_type(
     """
 
     def declare(cls: type[T]) -> type[T]:
-        made = dataclass(frozen=True, slots=True, kw_only=True)(cls)
+        made = record(cls)
         info = TypeInfo(
             namespace=namespace,
             type_name=made.__name__ + "Type" if type_name is None else type_name,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import random
 import socket
 import struct
 from dataclasses import dataclass
@@ -20,7 +21,11 @@ from iso15118.wire.sdp import ALL_NODES, SDP_PORT
 ADDRESS_WAIT_S: Final = 5.0
 """How long a link-local address may be in the making (duplicate address detection takes up to 2 s)."""
 
+DYNAMIC_PORTS: Final = range(49_152, 65_536)
+"""Where the SECC's TCP port has to be (IANA dynamic ports)."""
+
 _BACKLOG: Final = 8
+_PORT_TRIES: Final = 20
 _DISCARD_PORT: Final = 9  # only names a destination for the route lookup; nothing is sent
 _LOOPBACK_NAMES: Final = ("lo", "lo0")
 
@@ -108,18 +113,26 @@ def _ipv6(kind: int) -> socket.socket:
 
 
 def tcp_listener(interface: Interface, port: int = 0) -> socket.socket:
-    """A listening socket on `interface` alone; `port` 0 takes a free one. Raises LinkError."""
-    made = _ipv6(socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a restart need not wait for TIME_WAIT
-        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind(interface.socket_address(interface.address, port))
-        made.listen(_BACKLOG)
-    except OSError as error:
-        made.close()
-        where = f"[{interface.address}%{interface.name}]:{port}"
-        raise LinkError(f"cannot listen on {where}: {_told(error)}") from error
-    return made
+    """A listening socket on `interface` alone; `port` 0 takes a free dynamic one. Raises LinkError.
+
+    The standard allows the SECC dynamic ports only; vehicles in the field refuse others.
+    """
+    candidates = [port] if port else random.SystemRandom().sample(DYNAMIC_PORTS, _PORT_TRIES)
+    for candidate in candidates:
+        made = _ipv6(socket.SOCK_STREAM)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # do not wait for TIME_WAIT
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            made.bind(interface.socket_address(interface.address, candidate))
+            made.listen(_BACKLOG)
+        except OSError as error:
+            made.close()
+            if error.errno == errno.EADDRINUSE and candidate != candidates[-1]:
+                continue
+            where = f"[{interface.address}%{interface.name}]:{candidate}"
+            raise LinkError(f"cannot listen on {where}: {_told(error)}") from error
+        return made
+    raise AssertionError("there is at least one candidate")
 
 
 async def tcp_connect(interface: Interface, address: str, port: int, timeout_s: float) -> socket.socket:

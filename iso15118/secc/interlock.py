@@ -1,6 +1,6 @@
 """The interlock: every command passes here before it leaves the machine.
 
-A pure function over what the session remembers and the hardware snapshot. A refused command is
+Pure functions over what the session remembers and the hardware snapshot. A refused command is
 reported and never sent; what de-energises is never refused.
 """
 
@@ -8,14 +8,37 @@ from __future__ import annotations
 
 from typing import Final
 
-from iso15118.control.common import Check, Contactor
+from iso15118.control.common import Check, Contactor, CpState
 from iso15118.control.evse import CloseContactor, Command, EvseState, RunCableCheck, SetDcTarget
+from iso15118.events import Fault
 from iso15118.secc.session import Record, State
 
 SAFE_VOLTAGE_V: Final = 60.0
 """Touch-safe DC voltage (IEC 61851-23): below it a contactor may close onto an idle output."""
 
 _DC_POWER_STATES: Final = (State.CABLE_CHECKED, State.PRE_CHARGE, State.CHARGE_LOOP)
+_POWER_STATES: Final = (State.CABLE_CHECK, State.POWER_DELIVERY, *_DC_POWER_STATES)
+_EARLY_STATES: Final = (State.SUPPORTED_APP_PROTOCOL, State.SESSION_SETUP)
+
+
+def danger(record: Record, evse: EvseState) -> tuple[str, Fault]:
+    """Why power has to go off now, and on whose account; an empty reason if it may stay.
+
+    While the contactor is on its way to open, the EV may leave state C and the contactor may move.
+    """
+    if evse.emergency_stop:
+        return "emergency stop", Fault.LOCAL
+    if evse.fault:
+        return f"hardware fault: {evse.fault}", Fault.LOCAL
+    if evse.cp in (CpState.E, CpState.F) and record.state not in _EARLY_STATES:
+        return f"control pilot {evse.cp.value}", Fault.LOCAL
+    if not record.energised or record.opening:
+        return "", Fault.NONE
+    if record.state in _POWER_STATES and not evse.cp.ready:
+        return f"control pilot {evse.cp.value} while energised", Fault.REMOTE
+    if record.state is State.CHARGE_LOOP and evse.contactor is not Contactor.CLOSED:
+        return "contactor opened by itself", Fault.LOCAL
+    return "", Fault.NONE
 
 
 def objection(command: Command, record: Record, evse: EvseState) -> str | None:

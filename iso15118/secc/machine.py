@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from iso15118 import events
 from iso15118.config import SeccConfig
-from iso15118.control.common import Check, Contactor, CpState
+from iso15118.control.common import Check, CpState
 from iso15118.control.evse import Command, Deenergise, EvseState, SetAcTarget, SetDcTarget, UnlockConnector
 from iso15118.errors import CodecError
 from iso15118.events import EndReason, Fault
@@ -38,15 +38,15 @@ from iso15118.machine import (
     Utc,
 )
 from iso15118.messages import namespaces
-from iso15118.messages.iso20.common import PowerDeliveryReq
+from iso15118.messages.iso20.common import PowerDeliveryReq, SessionSetupReq, SessionStopReq
 from iso15118.messages.iso20.exchanges import exchange_of, is_failure
 from iso15118.messages.iso20.types import Processing, ResponseCode, V2GRequest, V2GResponse
 from iso15118.messages.payloads import HANDSHAKE, Phase, schema_for
 from iso15118.messages.registry import schema_set
 from iso15118.messages.sap import SupportedAppProtocolReq
 from iso15118.secc import sap
-from iso15118.secc.interlock import objection
-from iso15118.secc.iso20.table import handler_for
+from iso15118.secc.interlock import danger, objection
+from iso15118.secc.iso20.table import Handler, handler_for
 from iso15118.secc.session import Record, State, Step, View
 from iso15118.wire.v2gtp import Frame, FrameReader, Ignored, PayloadType, encode_frame
 
@@ -63,7 +63,6 @@ HARDWARE: Final = "hardware silence"
 NOTIFICATION_REACTION_S: Final = 60.0
 MAX_WAITING_REQUESTS: Final = 4
 _UNLOGGED: Final = (SetDcTarget, SetAcTarget)
-_EARLY_STATES: Final = (State.SUPPORTED_APP_PROTOCOL, State.SESSION_SETUP)
 
 
 class SeccMachine:
@@ -85,6 +84,7 @@ class SeccMachine:
         self._reader = FrameReader(config.max_payload)
         self._timers = TimerBook()
         self._out: deque[Output] = deque()
+        self._lane = (namespaces.SAP, PayloadType.APP_PROTOCOL)
         self._held: V2GRequest | None = None
         self._waiting: deque[Frame] = deque()
         self._targets: dict[type[Any], Command] = {}
@@ -120,6 +120,7 @@ class SeccMachine:
             case LinkUp():
                 self._timers.start(COMMUNICATION_SETUP, self._config.timers.communication_setup_s, now)
             case Bytes(data=data):
+                self.tick(now)  # a late request is late, whichever of both the driver noticed first
                 self._octets(data)
             case Answer(question=question, value=value):
                 self._answer(question, value)
@@ -143,6 +144,8 @@ class SeccMachine:
     # --- octets -> requests -------------------------------------------------------------------
 
     def _octets(self, data: bytes) -> None:
+        if self._ended:
+            return
         for item in self._reader.feed(data):
             if self._ended:
                 return
@@ -176,10 +179,11 @@ class SeccMachine:
             events.MessageReceived, message=message, exi=frame.payload, payload_type=int(frame.payload_type)
         )
         self._timers.stop(SEQUENCE)
+        self._lane = (namespace, frame.payload_type)
         if isinstance(message, SupportedAppProtocolReq):
             self._negotiate(message)
         elif isinstance(message, V2GRequest):
-            self._request(message)
+            self._apply(message, self._decide(message, self._view()))
         else:
             self._finish(
                 EndReason.PROTOCOL, Fault.REMOTE, f"{type(message).__name__} is no request", delay=True
@@ -200,23 +204,37 @@ class SeccMachine:
         )
         self._timers.start(SEQUENCE, self._config.timers.sequence_s, self._now)
 
-    def _request(self, request: V2GRequest) -> None:
+    def _decide(self, request: V2GRequest, view: View) -> Step:
         """Checks common to all requests, then the handler of the table."""
-        view = self._view()
-        record = self._record
-        handler = handler_for(record.namespace, record.state, request)
-        if record.state is not State.SESSION_SETUP and request.header.session_id != record.session_id:
+        record = view.record
+        handler = self._handler(request)
+        opening = isinstance(request, SessionSetupReq) or record.state is State.SESSION_SETUP
+        if not opening and request.header.session_id != record.session_id:
             code = ResponseCode.FAILED_UNKNOWN_SESSION
-            self._apply(request, view.fail(request, code, "another session id", "V2G20-460"))
-        elif handler is None:
+            return view.fail(request, code, "another session id", "V2G20-460")
+        if handler is None:
             why = f"{type(request).__name__} in state {record.state.value}"
-            self._apply(request, view.fail(request, ResponseCode.FAILED_SEQUENCE_ERROR, why, "V2G20-459"))
-        elif record.tripped:
-            self._apply(request, view.fail(request, ResponseCode.FAILED, record.tripped))
-        elif record.stopping and record.service is None:
-            self._apply(request, view.fail(request, ResponseCode.FAILED, record.stopping))
-        else:
-            self._apply(request, handler(view, request))
+            return view.fail(request, ResponseCode.FAILED_SEQUENCE_ERROR, why, "V2G20-459")
+        if record.tripped:
+            return view.fail(request, ResponseCode.FAILED, record.tripped, fault=record.trip_fault)
+        if record.stopping and record.service is None and not isinstance(request, SessionStopReq):
+            return view.fail(request, ResponseCode.FAILED, record.stopping, fault=Fault.LOCAL)
+        try:
+            return handler(view, request)
+        except (ValueError, ArithmeticError) as error:
+            return self._distrust(request, error)
+
+    def _handler(self, request: V2GRequest) -> Handler | None:
+        """Who serves `request` now; messages of another energy transfer's schema set nobody does."""
+        namespace, _ = self._lane
+        if namespace not in (self._record.namespace, namespaces.COMMON_MESSAGES):
+            return None
+        return handler_for(self._record.namespace, self._record.state, request)
+
+    def _distrust(self, request: V2GRequest, error: Exception) -> Step:
+        """Levels, offers or settings of our own that no message can carry: power off, and out."""
+        self._trip(f"unusable value: {error}")
+        return self._view().fail(request, ResponseCode.FAILED, self._record.tripped, fault=Fault.LOCAL)
 
     def _view(self, *, held: bool = False, expired: bool = False) -> View:
         return View(
@@ -234,27 +252,30 @@ class SeccMachine:
 
     def _apply(self, request: V2GRequest, step: Step) -> None:
         """Carry out what a handler decided."""
+        try:
+            exi = self._encoded(step.response)
+        except CodecError as error:
+            step = self._distrust(request, error)
+            exi = self._encoded(step.response)
         self._enter(step.record)
         for command in step.commands:
             self._command(command)
         if step.question is not None:
             self._emit(events.QuestionAsked, question=step.question)
             self._out.append(Ask(step.question))
-        if step.why:
-            kind = events.ProtocolFault if step.ending is EndReason.REFUSED else events.Decision
-            if kind is events.ProtocolFault:
-                self._emit(kind, reason=step.why, requirement=step.requirement)
-            else:
-                self._emit(kind, what=type(request).__name__, why=step.why)
+        if step.why and step.fault is Fault.REMOTE:
+            self._emit(events.ProtocolFault, reason=step.why, requirement=step.requirement)
+        elif step.why:
+            self._emit(events.Decision, what=type(request).__name__, why=step.why)
         if step.response is None:
             self._hold(request, step.hold_s)
             return
         self._held = None
         self._timers.stop(HOLD)
-        self._respond(request, step.response)
+        self._respond(request, step.response, exi)
         if step.ending is not None:
             self._conclude(step)
-        elif self._waiting:
+        while self._waiting and self._held is None:
             self._frame(self._waiting.popleft())
 
     def _hold(self, request: V2GRequest, limit_s: float) -> None:
@@ -266,18 +287,18 @@ class SeccMachine:
         request = self._held
         if request is None or self._ended:
             return
-        view = self._view(held=True, expired=expired)
-        if self._record.tripped:
-            self._apply(request, view.fail(request, ResponseCode.FAILED, self._record.tripped))
-            return
-        handler = handler_for(self._record.namespace, self._record.state, request)
-        assert handler is not None, "a held request has a handler"
-        self._apply(request, handler(view, request))
+        self._apply(request, self._decide(request, self._view(held=True, expired=expired)))
 
-    def _respond(self, request: V2GRequest, response: V2GResponse) -> None:
-        exchange = exchange_of(type(request))
-        namespace = exchange_namespace(response)
-        self._send(encode(response, schema_set(namespace)), exchange.payload_type, response)
+    def _encoded(self, response: V2GResponse | None) -> bytes:
+        """The response in the schema set its request came in."""
+        namespace, _ = self._lane
+        return b"" if response is None else encode(response, schema_set(namespace))
+
+    def _respond(self, request: V2GRequest, response: V2GResponse, exi: bytes) -> None:
+        exchange, (_, payload_type) = exchange_of(type(request)), self._lane
+        if payload_type is PayloadType.APP_PROTOCOL:  # some EVs send CertificateInstallationReq this way
+            payload_type = exchange.payload_type
+        self._send(exi, payload_type, response)
         self._watch_processing(request, response)
         if exchange.secc_sequence_s < 1.0 and not is_failure(response.response_code):
             self._timers.start(SEQUENCE, self._config.timers.loop_sequence_s, self._now)
@@ -299,8 +320,11 @@ class SeccMachine:
         finished = Processing.FINISHED
         polled = request.ev_processing if isinstance(request, PowerDeliveryReq) else finished
         processing = getattr(response, "evse_processing", polled)
-        if processing is Processing.FINISHED:
+        if processing is Processing.FINISHED and self._record.pending is None:
             self._timers.stop(ONGOING, CUSTOMER, CABLE_CHECK)
+            self._record = replace(self._record, overdue=False)
+        elif processing is Processing.FINISHED:
+            return
         elif processing is Processing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION:
             self._timers.start_once(CUSTOMER, timers.customer_s, now)
         elif self._record.state is State.CABLE_CHECK:
@@ -311,12 +335,10 @@ class SeccMachine:
     def _conclude(self, step: Step) -> None:
         """The last response is out: end, and leave closing to the EV for a while [V2G20-1643]."""
         assert step.ending is not None
-        refused = step.ending is EndReason.REFUSED
-        reason, fault = step.ending, Fault.REMOTE if refused else Fault.NONE
-        if self._record.tripped:
+        reason = step.ending
+        if self._record.tripped and step.fault is Fault.LOCAL:
             reason = EndReason.EMERGENCY if self._evse.emergency_stop else EndReason.LOCAL
-            fault = Fault.LOCAL
-        self._finish(reason, fault, step.why, requirement=step.requirement, delay=True)
+        self._finish(reason, step.fault, step.why, requirement=step.requirement, delay=True)
 
     # --- hardware, controller, time -----------------------------------------------------------
 
@@ -336,32 +358,15 @@ class SeccMachine:
 
     def _guard(self) -> None:
         """Any doubt about safety de-energises now; the EV is told with its next request."""
-        record, evse = self._record, self._evse
-        why = ""
-        if not evse.safe:
-            why = "emergency stop" if evse.emergency_stop else f"hardware fault: {evse.fault}"
-        elif evse.cp in (CpState.E, CpState.F) and record.state not in _EARLY_STATES:
-            why = f"control pilot {evse.cp.value}"
-        elif record.energised and self._power_expected() and not evse.cp.ready:
-            why = f"control pilot {evse.cp.value} while energised"
-        elif self._power_flows() and evse.contactor is not Contactor.CLOSED:
-            why = "contactor opened by itself"
+        record = self._record
+        why, fault = danger(record, self._evse)
         if why and not record.tripped:
-            self._trip(why)
-        if evse.cp is CpState.A and record.service is not None and record.energised:
+            self._trip(why, fault)
+        if self._evse.cp is CpState.A and record.energised:
             self._finish(EndReason.LOCAL, Fault.REMOTE, "unplugged while energised", delay=True)
 
-    def _power_expected(self) -> bool:
-        """Whether the EV has to hold state C or D now; while stopping it may already leave it."""
-        states = (State.CABLE_CHECK, State.CABLE_CHECKED, State.PRE_CHARGE, State.CHARGE_LOOP)
-        return self._record.state in states and not self._record.opening
-
-    def _power_flows(self) -> bool:
-        """Whether the contactor has to be closed now."""
-        return self._record.state is State.CHARGE_LOOP and not self._record.opening
-
-    def _trip(self, why: str) -> None:
-        self._record = replace(self._record, tripped=why)
+    def _trip(self, why: str, fault: Fault = Fault.LOCAL) -> None:
+        self._record = replace(self._record, tripped=why, trip_fault=fault)
         self._command(Deenergise(why))
         self._record = replace(self._record, energised=False)
         self._timers.stop(HARDWARE)
@@ -393,8 +398,9 @@ class SeccMachine:
         if name in (ONGOING, CUSTOMER, CABLE_CHECK):
             self._record = replace(self._record, overdue=True)
         elif name in (HARDWARE, NOTIFICATION):
-            why = "no hardware state" if name == HARDWARE else "the EV ignored the notification"
-            self._trip(why)
+            silent = name == HARDWARE
+            why = "no hardware state" if silent else "the EV ignored the notification"
+            self._trip(why, Fault.LOCAL if silent else Fault.REMOTE)
             self._retry()
         else:
             requirement = _REQUIREMENTS.get(name, "")
@@ -438,6 +444,7 @@ class SeccMachine:
         if not record.energised:
             self._timers.stop(HARDWARE)
         if record.state is not before.state:
+            self._watch_notification()
             self._emit(events.StateEntered, state=record.state.value, previous=before.state.value)
         if record.service is not None and before.service is None and record.control_mode is not None:
             self._emit(
@@ -476,10 +483,3 @@ class SeccMachine:
 
 
 _REQUIREMENTS: Final = {SEQUENCE: "V2G20-443"}
-
-
-def exchange_namespace(message: Any) -> str:
-    """The schema set a message of ISO 15118-20 is encoded with: that of its own element."""
-    from iso15118.exi.schema import info_of
-
-    return info_of(type(message)).namespace

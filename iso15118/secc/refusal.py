@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -9,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from iso15118.messages.iso20.exchanges import exchange_of
 from iso15118.messages.iso20.numbers import rational
-from iso15118.messages.iso20.types import ChargeLoopReq, ResponseCode, V2GRequest, V2GResponse
+from iso15118.messages.iso20.types import (
+    ChargeLoopReq,
+    RationalNumber,
+    ResponseCode,
+    V2GRequest,
+    V2GResponse,
+)
 from iso15118.messages.minimal import minimal
 
 if TYPE_CHECKING:
@@ -49,14 +56,19 @@ def _paired_transfer_mode(attr: str) -> Callable[[View, Any], dict[str, Any]]:
 
 
 def _present_voltage(view: View, request: Any) -> dict[str, Any]:
-    return {"evse_present_voltage": rational(view.evse.voltage_v)}
+    return {"evse_present_voltage": _measured(view.evse.voltage_v)}
 
 
 def _present_dc(view: View, request: Any) -> dict[str, Any]:
     return {
-        "evse_present_voltage": rational(view.evse.voltage_v),
-        "evse_present_current": rational(view.evse.current_a),
+        "evse_present_voltage": _measured(view.evse.voltage_v),
+        "evse_present_current": _measured(view.evse.current_a),
     }
+
+
+def _measured(value: float) -> RationalNumber:
+    """A refusal goes out even where the measurement itself is what went wrong."""
+    return rational(value if math.isfinite(value) else 0.0)
 
 
 _FILLERS: Final[Mapping[str, Callable[[View, Any], dict[str, Any]]]] = MappingProxyType(

@@ -8,6 +8,7 @@ remembers, frozen; the `View` adds the present hardware snapshot, time and confi
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from iso15118.config import SeccConfig
 from iso15118.control.common import ControlMode, EnergyService
 from iso15118.control.evse import ChargingNeeds, Command, EvseState, Question
 from iso15118.energy.offer import EnergyOffer, PlanStep
-from iso15118.events import EndReason
+from iso15118.events import EndReason, Fault
 from iso15118.machine import Entropy, Utc
 from iso15118.messages.iso20.numbers import stamp
 from iso15118.messages.iso20.types import MessageHeader, ResponseCode, V2GRequest, V2GResponse
@@ -88,6 +89,7 @@ class Record:
     plan: tuple[PlanStep, ...] = ()
     plan_at: float = 0.0
     violations: int = 0
+    violated_at: float = -math.inf
     target_voltage_v: float = 0.0
     pre_charged: bool = False
     energised: bool = False
@@ -100,6 +102,7 @@ class Record:
     answer: Any = None
     overdue: bool = False
     tripped: str = ""
+    trip_fault: Fault = Fault.LOCAL
     stopping: str = ""
 
 
@@ -119,6 +122,7 @@ class Step:
     why: str = ""
     requirement: str = ""
     ending: EndReason | None = None
+    fault: Fault = Fault.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +186,23 @@ class View:
         """Changes that forget the open question."""
         return {"pending": None, "answered": False, "answer": None, "overdue": False}
 
-    def fail(self, request: V2GRequest, code: ResponseCode, why: str, requirement: str = "") -> Step:
-        """Refuse with a FAILED code: the session ends [V2G20-734]."""
+    def fail(
+        self,
+        request: V2GRequest,
+        code: ResponseCode,
+        why: str,
+        requirement: str = "",
+        *,
+        fault: Fault = Fault.REMOTE,
+    ) -> Step:
+        """Refuse with a FAILED code: the session ends [V2G20-734]. `fault` tells on whose account."""
         return Step(
             replace(self.record, state=State.ENDED),
             refuse(self, request, code),
             why=why,
             requirement=requirement,
             ending=EndReason.REFUSED,
+            fault=fault,
         )
 
 

@@ -21,7 +21,7 @@ POWER_DOWN_W: Final = 100.0
 
 async def discover_parameters(ev: Ev) -> None:
     """Exchange power limits."""
-    ev.enter("CHARGE_PARAMETER_DISCOVERY")
+    ev.begin("CHARGE_PARAMETER_DISCOVERY")
     request = m.AC_ChargeParameterDiscoveryReq(
         header=ev.header, ac_cpd_req_energy_transfer_mode=_transfer_mode(ev)
     )
@@ -74,9 +74,10 @@ def total(mode: Any, name: str) -> float | None:
 
 async def transfer(ev: Ev, schedule: Schedule) -> Leaving:
     """Power on, charge loop, power off."""
-    await start_delivery(ev, schedule, then=(SetPilot(ready=True),))  # [V2G20-1617] [V2G20-847]
-    ev.do(CloseContactor())
-    leaving = await _loop(ev, schedule)
+    leaving = await start_delivery(ev, schedule, then=(SetPilot(ready=True),))  # [V2G20-1617] [V2G20-847]
+    if leaving is None:
+        ev.do(CloseContactor())
+        leaving = await _loop(ev, schedule)
     await _power_down(ev)
     await stop_delivery(ev)
     ev.do(OpenContactor(), SetPilot(ready=False))
@@ -125,11 +126,14 @@ def _follow(ev: Ev, schedule: Schedule, mode: CLResControlMode) -> None:
     power = 0.0 if target is None else target
     if power > 0:
         power = min(power, max(0.0, wish))
-    envelope = Envelope(charge=ev.state.limits.charge, discharge=ev.state.limits.discharge)
+    envelope = ev.state.limits.within(ev.evse_limits)
     ev.do(SetPower(envelope.clamp_power(power), reactive))
 
 
 def _nearer_zero(first: float, second: float) -> float:
+    """The weaker of both where they agree on the direction, else nothing."""
+    if first * second < 0:
+        return 0.0
     return first if abs(first) <= abs(second) else second
 
 

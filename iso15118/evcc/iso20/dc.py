@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from iso15118 import events
@@ -9,12 +10,12 @@ from iso15118.control.common import Contactor, ControlMode
 from iso15118.control.ev import CloseContactor, OpenContactor, SetPilot, SetPower
 from iso15118.evcc.iso20.delivery import display, start_delivery, stop_delivery
 from iso15118.evcc.iso20.schedule import Schedule
-from iso15118.evcc.iso20.stop import Leaving, reason_to_leave
-from iso15118.evcc.vocabulary import Ev, SessionOver
+from iso15118.evcc.iso20.stop import PILOT_SETTLE_S, Leaving, reason_to_leave
+from iso15118.evcc.vocabulary import EarlyLeave, Ev, SessionOver
 from iso15118.events import EndReason, Fault
 from iso15118.messages.iso20 import dc as m
 from iso15118.messages.iso20.numbers import number, rational
-from iso15118.messages.iso20.types import CLReqControlMode, Processing
+from iso15118.messages.iso20.types import CLReqControlMode, CLResControlMode, Processing, RationalNumber
 from iso15118.units import NO_FLOW, Envelope, Limits
 
 CURRENT_DOWN_A: Final = 1.0
@@ -24,7 +25,7 @@ OVERVOLTAGE: Final = 1.05
 
 async def discover_parameters(ev: Ev) -> None:
     """Exchange limits; the smaller of both rule from here on."""
-    ev.enter("CHARGE_PARAMETER_DISCOVERY")
+    ev.begin("CHARGE_PARAMETER_DISCOVERY")
     request = m.DC_ChargeParameterDiscoveryReq(
         header=ev.header, dc_cpd_req_energy_transfer_mode=_transfer_mode(ev)
     )
@@ -36,7 +37,7 @@ async def discover_parameters(ev: Ev) -> None:
     ev.evse_limits = evse_envelope(mode)
     if ev.evse_limits.max_voltage_v < ev.state.limits.min_voltage_v:
         detail = f"the station reaches {ev.evse_limits.max_voltage_v:.0f} V only"
-        raise SessionOver(EndReason.LOCAL, Fault.NONE, detail)
+        raise EarlyLeave(detail, EndReason.LOCAL)
 
 
 def _transfer_mode(ev: Ev) -> m.DC_CPDReqEnergyTransferMode:
@@ -87,8 +88,9 @@ def evse_envelope(mode: m.DC_CPDResEnergyTransferMode) -> Envelope:
 
 async def check_cable(ev: Ev) -> None:
     """Signal readiness, then poll until the station's insulation test has passed [V2G20-1418]."""
-    ev.enter("CABLE_CHECK")
+    ev.begin("CABLE_CHECK")
     ev.do(SetPilot(ready=True))
+    await ev.sleep(PILOT_SETTLE_S)
     begun = ev.now
     while True:
         response = await ev.ask(m.DC_CableCheckReq(header=ev.header), m.DC_CableCheckRes)
@@ -96,26 +98,32 @@ async def check_cable(ev: Ev) -> None:
             return
         if ev.now - begun >= ev.config.timers.cable_check_s:
             ev.expire("V2G_EVCC_CableCheck_Timeout")
-        await ev.sleep(ev.config.poll_interval_s)
+        await ev.pause()
 
 
 async def pre_charge(ev: Ev) -> None:
     """Let the station match the battery voltage, then close our contactor."""
-    ev.enter("PRE_CHARGE")
+    ev.begin("PRE_CHARGE")
     begun = ev.now
     while True:
         response = await _ask_pre_charge(ev, Processing.ONGOING)
         gap = abs(number(response.evse_present_voltage) - ev.state.battery_voltage_v)
-        inlet = abs(ev.state.inlet_voltage_v - ev.state.battery_voltage_v)
-        if max(gap, inlet) <= ev.config.pre_charge_tolerance_v:
+        if max(gap, _inlet_gap_v(ev)) <= ev.config.pre_charge_tolerance_v:
             break
         if ev.now - begun >= ev.config.timers.pre_charge_s:
             ev.expire("V2G_EVCC_PreCharge_Timeout")
-        await ev.sleep(ev.config.poll_interval_s)
+        await ev.pause()
     await _ask_pre_charge(ev, Processing.FINISHED)
+    ev.give_way()
+    if _inlet_gap_v(ev) > ev.config.pre_charge_tolerance_v:  # what counts is the moment of closing
+        ev.fail(f"the voltage left the battery's by {_inlet_gap_v(ev):.0f} V after pre-charge")
     ev.do(CloseContactor())
     if not await ev.until(lambda s: s.contactor is Contactor.CLOSED, ev.config.timers.contactor_s):
         raise SessionOver(EndReason.LOCAL, Fault.LOCAL, "our contactor does not close")
+
+
+def _inlet_gap_v(ev: Ev) -> float:
+    return abs(ev.state.inlet_voltage_v - ev.state.battery_voltage_v)
 
 
 async def _ask_pre_charge(ev: Ev, processing: Processing) -> m.DC_PreChargeRes:
@@ -130,8 +138,7 @@ async def _ask_pre_charge(ev: Ev, processing: Processing) -> m.DC_PreChargeRes:
 
 async def transfer(ev: Ev, schedule: Schedule) -> Leaving:
     """Power on, charge loop, power off, welding detection."""
-    await start_delivery(ev, schedule)
-    leaving = await _loop(ev, schedule)
+    leaving = await start_delivery(ev, schedule) or await _loop(ev, schedule)
     await _current_down(ev, schedule)
     await stop_delivery(ev)
     ev.do(OpenContactor())
@@ -163,8 +170,10 @@ async def _turn(ev: Ev, schedule: Schedule, loops: int, *, wanted: bool) -> m.DC
     )
     response = await ev.ask(request, m.DC_ChargeLoopRes)
     voltage, current = number(response.evse_present_voltage), number(response.evse_present_current)
-    if voltage > ev.state.limits.max_voltage_v * OVERVOLTAGE:
-        ev.fail(f"the station drives {voltage:.0f} V, our limit is {ev.state.limits.max_voltage_v:.0f} V")
+    highest = max(voltage, ev.state.inlet_voltage_v)
+    if highest > ev.state.limits.max_voltage_v * OVERVOLTAGE:
+        ev.fail(f"the station drives {highest:.0f} V, our limit is {ev.state.limits.max_voltage_v:.0f} V")
+    _follow_limits(ev, response.cl_res_control_mode)
     ev.emit(
         events.PowerFlow,
         voltage_v=voltage,
@@ -173,6 +182,24 @@ async def _turn(ev: Ev, schedule: Schedule, loops: int, *, wanted: bool) -> m.DC
         soc_percent=ev.state.soc_percent,
     )
     return response
+
+
+def _follow_limits(ev: Ev, mode: CLResControlMode) -> None:
+    """The station's maxima rule from the response on that states them."""
+    assert ev.service is not None
+    before = ev.evse_limits
+    discharge = _stated(mode, "discharge", before.discharge) if ev.service.bidirectional else NO_FLOW
+    ev.evse_limits = replace(before, charge=_stated(mode, "charge", before.charge), discharge=discharge)
+
+
+def _stated(mode: CLResControlMode, direction: str, before: Limits) -> Limits:
+    power: RationalNumber | None = getattr(mode, f"evse_maximum_{direction}_power", None)
+    current: RationalNumber | None = getattr(mode, f"evse_maximum_{direction}_current", None)
+    return replace(
+        before,
+        max_power_w=before.max_power_w if power is None else abs(number(power)),
+        max_current_a=before.max_current_a if current is None else abs(number(current)),
+    )
 
 
 def _control_mode(ev: Ev, schedule: Schedule, wanted: bool) -> CLReqControlMode:
@@ -217,12 +244,17 @@ def _scheduled(ev: Ev, schedule: Schedule, wanted: bool) -> dict[str, Any]:
 
 
 def scheduled_current(ev: Ev, schedule: Schedule) -> float:
-    """The current to ask for: the battery's wish, no more than the plan allows now."""
+    """The current to ask for: the battery's wish, within the plan and the limits of both sides."""
     planned = schedule.planned_w(ev.now)
     voltage = max(ev.state.inlet_voltage_v, ev.state.battery_voltage_v, 1.0)
+    limits = ev.state.limits.within(ev.evse_limits)
     if planned < 0:
-        return max(planned / voltage, -ev.state.limits.discharge.max_current_a)
-    return max(0.0, min(ev.state.target_current_a, planned / voltage))
+        return -min(-planned / voltage, _most_a(limits.discharge, voltage))
+    return max(0.0, min(ev.state.target_current_a, planned / voltage, _most_a(limits.charge, voltage)))
+
+
+def _most_a(limits: Limits, voltage: float) -> float:
+    return min(limits.max_current_a, limits.max_power_w / voltage)
 
 
 def _dynamic(ev: Ev, wanted: bool) -> dict[str, Any]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from iso15118.control.ev import Command
 from iso15118.evcc.iso20.schedule import Schedule, power_profile
+from iso15118.evcc.iso20.stop import Leaving, asked_by_station
 from iso15118.evcc.vocabulary import Ev
 from iso15118.messages.iso20 import common as m
 from iso15118.messages.iso20.types import DisplayParameters, Processing
 
 
-async def start_delivery(ev: Ev, schedule: Schedule, *, then: tuple[Command, ...] = ()) -> None:
-    """PowerDeliveryReq(Start) with the car's plan."""
-    ev.enter("POWER_DELIVERY")
+async def start_delivery(
+    ev: Ev, schedule: Schedule, *, then: tuple[Command, ...] = ()
+) -> Leaving | None:
+    """PowerDeliveryReq(Start) with the car's plan; tells where the station wants to leave at once."""
+    ev.begin("POWER_DELIVERY")
     assert ev.service is not None
     channel = m.ChannelSelection.CHARGE if ev.service.bidirectional else None
     request = m.PowerDeliveryReq(
@@ -24,6 +27,7 @@ async def start_delivery(ev: Ev, schedule: Schedule, *, then: tuple[Command, ...
     response = await ev.ask(request, m.PowerDeliveryRes, then=then)
     if response.response_code.value.startswith("WARNING"):
         ev.decide("PowerDelivery", f"going on in spite of {response.response_code}")
+    return asked_by_station(ev, response.evse_status)
 
 
 async def stop_delivery(ev: Ev) -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 from iso15118.control.common import ControlMode
 from iso15118.control.ev import PowerStep, ScheduleChoice, ScheduleDecision, ScheduleOption
 from iso15118.evcc.vocabulary import Ev
 from iso15118.messages.iso20 import common as m
-from iso15118.messages.iso20.numbers import number, rational
+from iso15118.messages.iso20.numbers import number, rational, utc_of
 from iso15118.messages.iso20.types import Processing
+
+
+DAY_S: Final = 86_400.0
+"""A schedule's TimeAnchor farther from now than this (0, last year) says nothing: it begins now."""
+CLOCK_SKEW_S: Final = 1.0
+"""Stations that stamp in seconds may place the beginning of a schedule this far ahead."""
+MAX_PROFILE_STEPS: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +35,10 @@ class Schedule:
     start: float
 
     def planned_w(self, now: float) -> float:
-        """The planned power now (signed); zero after the plan's end."""
+        """The planned power now (signed); zero before the plan's beginning and after its end."""
         elapsed = now - self.start
+        if elapsed < -CLOCK_SKEW_S:
+            return 0.0
         for step in self.profile:
             if elapsed < step.duration_s:
                 return step.power_w
@@ -37,7 +48,7 @@ class Schedule:
 
 async def exchange_schedule(ev: Ev) -> Schedule:
     """Poll until the station has planned, then choose."""
-    ev.enter("SCHEDULE_EXCHANGE")
+    ev.begin("SCHEDULE_EXCHANGE")
     begun = ev.now
     while True:
         response = await ev.ask(
@@ -52,7 +63,7 @@ async def exchange_schedule(ev: Ev) -> Schedule:
             break
         if ev.now - begun >= ev.config.timers.ongoing_s:
             ev.expire("V2G_EVCC_Ongoing_Timeout")
-        await ev.sleep(ev.config.poll_interval_s)
+        await ev.pause()
     dynamic = isinstance(response.control_mode, m.Dynamic_SEResControlMode)
     if dynamic != (ev.control_mode is ControlMode.DYNAMIC):
         ev.fail(f"{type(response.control_mode).__name__} in the other control mode", "V2G20-1600")
@@ -84,16 +95,50 @@ def _needs(ev: Ev) -> m.Dynamic_SEReqControlMode | m.Scheduled_SEReqControlMode:
 async def _choose(ev: Ev, response: m.ScheduleExchangeRes) -> Schedule:
     mode = response.control_mode
     assert ev.control_mode is not None
-    options = () if isinstance(mode, m.Dynamic_SEResControlMode) else tuple(map(_option, mode.schedule_tuple))
+    offered = () if isinstance(mode, m.Dynamic_SEResControlMode) else mode.schedule_tuple
+    options = tuple(map(_option, offered))
+    starts = [_begins(ev, x.charging_schedule.power_schedule.time_anchor) for x in offered]
     decision = await ev.query(ScheduleChoice(ev.control_mode, options))
-    if not isinstance(decision, ScheduleDecision):
+    fault = _fault(ev, decision, options)
+    if fault:
+        ev.decide("schedule", f"{fault}: the first offer at full power instead")
         decision = ScheduleDecision(tuple_id=options[0].tuple_id if options else 0, profile=())
     if not options:
         everything = PowerStep(max(1, ev.state.departure_s), ev.state.limits.charge.max_power_w)
-        return Schedule(None, decision.profile or (everything,), True, None, ev.now)
-    option = next((x for x in options if x.tuple_id == decision.tuple_id), options[0])
-    profile = decision.profile or option.charge
-    return Schedule(option.tuple_id, profile, decision.tolerance_accepted, option, ev.now)
+        return Schedule(None, _within(ev, decision.profile or (everything,)), True, None, ev.now)
+    number_of = next(i for i, x in enumerate(options) if x.tuple_id == decision.tuple_id)
+    option = options[number_of]
+    profile = _within(ev, decision.profile or option.charge)
+    return Schedule(option.tuple_id, profile, decision.tolerance_accepted, option, starts[number_of])
+
+
+def _begins(ev: Ev, time_anchor: int) -> float:
+    """When a schedule begins, on the monotonic clock."""
+    ahead = utc_of(time_anchor) - ev.secc_utc
+    return ev.now + ahead if abs(ahead) <= DAY_S else ev.now
+
+
+def _fault(ev: Ev, decision: object, options: tuple[ScheduleOption, ...]) -> str:
+    """Why the controller's decision cannot be used; empty where it can."""
+    if not isinstance(decision, ScheduleDecision):
+        return "no decision"
+    if options and decision.tuple_id not in [x.tuple_id for x in options]:
+        return f"schedule tuple {decision.tuple_id} was not offered"
+    if len(decision.profile) > MAX_PROFILE_STEPS:
+        return f"{len(decision.profile)} steps, at most {MAX_PROFILE_STEPS} can be told"
+    if any(x.duration_s < 0 or not math.isfinite(x.power_w) for x in decision.profile):
+        return "a power profile that is none"
+    assert ev.service is not None
+    if not ev.service.bidirectional and any(x.power_w < 0 for x in decision.profile):
+        return f"discharging under service {ev.service.name}"
+    return ""
+
+
+def _within(ev: Ev, profile: tuple[PowerStep, ...]) -> tuple[PowerStep, ...]:
+    """The plan within what the car can do."""
+    most, least = ev.state.limits.charge.max_power_w, -ev.state.limits.discharge.max_power_w
+    steps = profile[:MAX_PROFILE_STEPS]
+    return tuple(PowerStep(x.duration_s, max(least, min(most, x.power_w))) for x in steps)
 
 
 def _option(offered: m.ScheduleTuple) -> ScheduleOption:
@@ -139,10 +184,10 @@ def power_profile(ev: Ev, schedule: Schedule) -> m.EVPowerProfile:
         )
     entries = tuple(
         m.PowerScheduleEntry(duration=step.duration_s, power=rational(step.power_w))
-        for step in schedule.profile[:2048]
+        for step in schedule.profile
     )
     return m.EVPowerProfile(
-        time_anchor=ev.stamp(),
+        time_anchor=ev.stamp(schedule.start),
         control_mode=mode,
         ev_power_profile_entries=m.EVPowerProfileEntryList(ev_power_profile_entry=entries),
     )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from iso15118 import events
 from iso15118.control.common import ControlMode, EnergyService
 from iso15118.control.ev import ParameterSet, ServiceChoice
-from iso15118.evcc.vocabulary import Ev
+from iso15118.evcc.vocabulary import EarlyLeave, Ev
 from iso15118.messages import namespaces
 from iso15118.messages.iso20 import common as m
 from iso15118.messages.iso20.numbers import number
 
 
-async def select_service(ev: Ev) -> bool:
-    """Discover, look at the details, choose, select; False where nothing suits."""
-    ev.enter("SERVICE_DISCOVERY")
+async def select_service(ev: Ev) -> None:
+    """Discover, look at the details, choose, select; leave where nothing suits."""
+    ev.begin("SERVICE_DISCOVERY")
     wanted = tuple(int(s) for s in ev.config.services)[:16]
     found = await ev.ask(
         m.ServiceDiscoveryReq(header=ev.header, supported_service_ids=m.ServiceIDList(service_id=wanted)),
@@ -21,7 +21,7 @@ async def select_service(ev: Ev) -> bool:
     )
     ev.renegotiation_supported = found.service_renegotiation_supported
     offered = {x.service_id for x in found.energy_transfer_service_list.service}
-    ev.enter("SERVICE_DETAIL")
+    ev.begin("SERVICE_DETAIL")
     offers: list[ParameterSet] = []
     for service in ev.config.services:
         if service in offered and _fits(service, ev.namespace):
@@ -29,9 +29,9 @@ async def select_service(ev: Ev) -> bool:
     choice = await ev.query(ServiceChoice(tuple(offers))) if offers else None
     if not isinstance(choice, ParameterSet) or choice not in offers:
         ev.decide("service", f"none of {sorted(offered)} suits {[s.name for s in ev.config.services]}")
-        return False
+        ev.give_way()
+        raise EarlyLeave("no suitable service")
     await _select(ev, choice)
-    return True
 
 
 def _fits(service: EnergyService, namespace: str) -> bool:
@@ -39,13 +39,14 @@ def _fits(service: EnergyService, namespace: str) -> bool:
 
 
 async def _details(ev: Ev, service: EnergyService) -> list[ParameterSet]:
-    """The parameter sets that say who plans the power; without ControlMode one cannot be used."""
+    """The parameter sets in a wanted control mode; one that does not tell its mode cannot be used."""
     response = await ev.ask(m.ServiceDetailReq(header=ev.header, service_id=int(service)), m.ServiceDetailRes)
     if response.service_id != service:
         ev.fail(f"ServiceDetailRes for service {response.service_id} instead of {int(service)}")
     sets = response.service_parameter_list.parameter_set
     read = [ParameterSet(int(service), x.parameter_set_id, _values(x)) for x in sets]
-    return [x for x in read if x.control_mode in (ControlMode.SCHEDULED, ControlMode.DYNAMIC)]
+    wanted = tuple(ControlMode) if ev.config.control_mode is None else (ev.config.control_mode,)
+    return [x for x in read if x.control_mode in wanted]
 
 
 def _values(parameters: m.ParameterSet) -> dict[str, int | bool | float | str]:
@@ -59,7 +60,7 @@ def _values(parameters: m.ParameterSet) -> dict[str, int | bool | float | str]:
 
 
 async def _select(ev: Ev, choice: ParameterSet) -> None:
-    ev.enter("SERVICE_SELECTION")
+    ev.begin("SERVICE_SELECTION")
     selected = m.SelectedService(service_id=choice.service, parameter_set_id=choice.parameter_set_id)
     await ev.ask(
         m.ServiceSelectionReq(header=ev.header, selected_energy_transfer_service=selected),

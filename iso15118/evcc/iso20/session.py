@@ -5,21 +5,22 @@ from __future__ import annotations
 from iso15118.evcc.iso20.schedule import exchange_schedule
 from iso15118.evcc.iso20.services import select_service
 from iso15118.evcc.iso20.setup import authorize, negotiate, set_up
-from iso15118.evcc.iso20.stop import Leaving, stop_session
-from iso15118.evcc.vocabulary import Ev
-from iso15118.messages.iso20.common import ChargingSession
+from iso15118.evcc.iso20.stop import Leaving, leave_early, stop_session
+from iso15118.evcc.vocabulary import EarlyLeave, Ev
 
 
 async def session(ev: Ev) -> None:
     """From SupportedAppProtocol to SessionStop; a service renegotiation goes round once more."""
     await negotiate(ev)
     await set_up(ev)
-    await authorize(ev)
-    while True:
-        if not await select_service(ev):
-            await stop_session(ev, Leaving(ChargingSession.TERMINATE, "no suitable service"))
-        leaving = await charge(ev)
-        await stop_session(ev, leaving)  # returns only after a service renegotiation
+    try:
+        await authorize(ev)
+        while True:
+            await select_service(ev)
+            leaving = await charge(ev)
+            await stop_session(ev, leaving)  # returns only after a service renegotiation
+    except EarlyLeave as early:
+        await leave_early(ev, early)
 
 
 async def charge(ev: Ev) -> Leaving:

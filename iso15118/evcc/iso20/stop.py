@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
-from iso15118.control.common import ControlMode, Wish
-from iso15118.control.ev import SetPilot
-from iso15118.evcc.vocabulary import Ev, SessionOver
+from iso15118.control.common import Contactor, ControlMode, Wish
+from iso15118.control.ev import OpenContactor, SetPilot
+from iso15118.evcc.vocabulary import EarlyLeave, Ev, SessionOver
 from iso15118.events import EndReason, Fault
 from iso15118.messages.iso20 import common as m
 from iso15118.messages.iso20.types import ChargeLoopRes, EVSEStatus, EvseNotification
 
 PILOT_SETTLE_S: Final = 0.05
-"""After going to state B the car waits this long before it sends SessionStopReq."""
+"""After setting the control pilot the car waits this long before it sends a request that depends on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ TERMINATE: Final = m.ChargingSession.TERMINATE
 
 def reason_to_leave(ev: Ev, response: ChargeLoopRes, loops: int) -> Leaving | None:
     """Whether the car leaves the loop after this response; None to go on."""
-    asked = _asked_by_station(ev, response.evse_status)
+    asked = asked_by_station(ev, response.evse_status)
     if asked is not None:
         return asked
     if ev.stop_reason:
@@ -43,7 +43,8 @@ def reason_to_leave(ev: Ev, response: ChargeLoopRes, loops: int) -> Leaving | No
     return None
 
 
-def _asked_by_station(ev: Ev, status: EVSEStatus | None) -> Leaving | None:
+def asked_by_station(ev: Ev, status: EVSEStatus | None) -> Leaving | None:
+    """What the station's notification makes of the session; None to go on."""
     if status is None:
         return None
     match status.evse_notification:
@@ -70,6 +71,23 @@ def _own_wish(ev: Ev, wish: Wish) -> Leaving:
 
 async def stop_session(ev: Ev, leaving: Leaving) -> None:
     """SessionStop; returns only where the station agreed to a service renegotiation [V2G20-1477]."""
+    await _stop(ev, leaving)
+    if leaving.how is m.ChargingSession.SERVICE_RENEGOTIATION:
+        return
+    reason = EndReason.PAUSED if leaving.how is m.ChargingSession.PAUSE else EndReason.COMPLETED
+    raise SessionOver(reason, Fault.NONE, leaving.why)
+
+
+async def leave_early(ev: Ev, early: EarlyLeave) -> NoReturn:
+    """SessionStop before any power has flowed, our contactor open again where it was closed already."""
+    if ev.state.contactor is not Contactor.OPEN:
+        ev.do(OpenContactor())
+        await ev.until(lambda s: s.contactor is Contactor.OPEN, ev.config.timers.contactor_s)
+    await _stop(ev, Leaving(TERMINATE, early.detail))
+    raise SessionOver(early.stopped, early.fault, early.detail)
+
+
+async def _stop(ev: Ev, leaving: Leaving) -> None:
     ev.enter("SESSION_STOP")
     ev.decide("SessionStop", leaving.why)
     ev.do(SetPilot(ready=False))
@@ -78,7 +96,3 @@ async def stop_session(ev: Ev, leaving: Leaving) -> None:
         header=ev.header, charging_session=leaving.how, ev_termination_explanation=leaving.why[:160]
     )
     await ev.ask(request, m.SessionStopRes)
-    if leaving.how is m.ChargingSession.SERVICE_RENEGOTIATION:
-        return
-    reason = EndReason.PAUSED if leaving.how is m.ChargingSession.PAUSE else EndReason.COMPLETED
-    raise SessionOver(reason, Fault.NONE, leaving.why)

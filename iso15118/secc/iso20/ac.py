@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +34,7 @@ def charge_parameter_discovery(s: View, req: AC_ChargeParameterDiscoveryReq) -> 
     """Exchange limits in the variant of the service; unusable ones are refused [V2G20-1619]."""
     mode = req.ac_cpd_req_energy_transfer_mode
     ev, announced = ev_envelope(mode), s.evse.limits
-    why = _variant_fault(s, mode) or _parameter_fault(ev)
+    why = _variant_fault(s, mode) or loop.negative_limit(mode) or _parameter_fault(ev)
     if why:
         return s.fail(req, ResponseCode.FAILED_WRONG_CHARGE_PARAMETER, why, "V2G20-1619")
     negative = isinstance(mode, BPT_AC_CPDReqEnergyTransferMode) and mode.ev_maximum_discharge_power.value < 0
@@ -59,9 +60,10 @@ def ev_envelope(mode: AC_CPDReqEnergyTransferMode) -> Envelope:
 def _both(mode: Any, direction: str, known: Limits) -> Limits:
     most = total(mode, f"ev_maximum_{direction}_power")
     least = total(mode, f"ev_minimum_{direction}_power")
+    size: Callable[[float], float] = abs if direction == "discharge" else lambda x: max(0.0, x)
     return Limits(
-        max_power_w=known.max_power_w if most is None else abs(most),
-        min_power_w=known.min_power_w if least is None else abs(least),
+        max_power_w=known.max_power_w if most is None else size(most),
+        min_power_w=known.min_power_w if least is None else size(least),
     )
 
 
@@ -119,7 +121,7 @@ def charge_loop(s: View, req: AC_ChargeLoopReq) -> Step:
     )
     needs = loop.needs_from(mode)
     envelope = loop.capped(_powers(s.limits, ev), *loop.scheduled_limits(s))
-    code, violations, why = loop.profile_verdict(s, s.evse.power_w)
+    code, watched, why = loop.profile_verdict(s, s.evse.power_w)
     if code is ResponseCode.FAILED_EV_POWER_PROFILE_VIOLATION:
         return s.fail(req, code, why, "V2G20-1864")
     power = loop.dynamic_power(s, envelope, needs)
@@ -138,7 +140,7 @@ def charge_loop(s: View, req: AC_ChargeLoopReq) -> Step:
         ev_limits=ev,
         needs=needs,
         loops=s.record.loops + 1,
-        violations=violations,
+        **watched,
     )
 
 

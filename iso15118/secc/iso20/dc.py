@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from iso15118.control.common import Check, Contactor, ControlMode
 from iso15118.control.evse import CloseContactor, LockConnector, RunCableCheck, SetDcTarget
+from iso15118.events import Fault
 from iso15118.messages.iso20.dc import (
     BPT_DC_CPDReqEnergyTransferMode,
     BPT_DC_CPDResEnergyTransferMode,
@@ -50,7 +51,7 @@ def charge_parameter_discovery(s: View, req: DC_ChargeParameterDiscoveryReq) -> 
     """Exchange limits in the variant of the service; unusable ones are refused [V2G20-2272]."""
     mode = req.dc_cpd_req_energy_transfer_mode
     ev, announced = ev_envelope(mode), s.evse.limits
-    why = _variant_fault(s, mode) or parameter_fault(ev, announced)
+    why = _variant_fault(s, mode) or loop.negative_limit(mode) or parameter_fault(ev, announced)
     if why:
         return s.fail(req, ResponseCode.FAILED_WRONG_CHARGE_PARAMETER, why, "V2G20-2272")
     negative = isinstance(mode, BPT_DC_CPDReqEnergyTransferMode) and mode.ev_maximum_discharge_power.value < 0
@@ -87,8 +88,8 @@ def ev_envelope(mode: DC_CPDReqEnergyTransferMode) -> Envelope:
             mode.ev_minimum_charge_current,
         ),
         discharge=discharge,
-        max_voltage_v=number(mode.ev_maximum_voltage),
-        min_voltage_v=number(mode.ev_minimum_voltage),
+        max_voltage_v=loop.not_negative(mode.ev_maximum_voltage, 0.0),
+        min_voltage_v=loop.not_negative(mode.ev_minimum_voltage, 0.0),
     )
 
 
@@ -160,7 +161,8 @@ def cable_check(s: View, req: DC_CableCheckReq) -> Step:
     A verdict counts only after the test was seen running: one left over from before does not.
     """
     if s.record.overdue:
-        return s.fail(req, ResponseCode.FAILED, "insulation test took too long")
+        why = "insulation test took too long"
+        return s.fail(req, ResponseCode.FAILED, why, fault=Fault.LOCAL)
     if not s.evse.cp.ready:
         if s.expired:
             why = f"control pilot {s.evse.cp.value} in cable check"
@@ -171,7 +173,7 @@ def cable_check(s: View, req: DC_CableCheckReq) -> Step:
     if not s.record.energised:
         return s.reply(_cable_check_res(s, Processing.ONGOING), do=(RunCableCheck(),), energised=True)
     if s.record.check_seen and s.evse.cable_check is Check.FAILED:
-        return s.fail(req, ResponseCode.FAILED, "insulation test failed")
+        return s.fail(req, ResponseCode.FAILED, "insulation test failed", fault=Fault.LOCAL)
     if s.record.check_seen and s.evse.cable_check is Check.PASSED:
         return s.reply(_cable_check_res(s, Processing.FINISHED), State.CABLE_CHECKED)
     return s.reply(_cable_check_res(s, Processing.ONGOING))
@@ -221,7 +223,7 @@ def charge_loop(s: View, req: DC_ChargeLoopReq) -> Step:
     envelope = loop.capped(s.limits.within(ev), *loop.scheduled_limits(s))
     wish_v, wish_a = _wish(s, req, envelope, needs)
     target = _target(s, envelope, wish_v, wish_a, ev)
-    code, violations, why = loop.profile_verdict(s, s.evse.voltage_v * s.evse.current_a)
+    code, watched, why = loop.profile_verdict(s, s.evse.voltage_v * s.evse.current_a)
     if code is ResponseCode.FAILED_EV_POWER_PROFILE_VIOLATION:
         return s.fail(req, code, why, "V2G20-1864")
     response = DC_ChargeLoopRes(
@@ -249,7 +251,7 @@ def charge_loop(s: View, req: DC_ChargeLoopReq) -> Step:
         needs=needs,
         target_voltage_v=wish_v,
         loops=s.record.loops + 1,
-        violations=violations,
+        **watched,
     )
 
 
@@ -259,9 +261,9 @@ def _updated(known: Envelope, mode: Any) -> Envelope:
     charge, discharge = known.charge, known.discharge
     return Envelope(
         charge=Limits(
-            loop.magnitude(mode.ev_maximum_charge_power, charge.max_power_w),
-            loop.magnitude(mode.ev_maximum_charge_current, charge.max_current_a),
-            loop.magnitude(mode.ev_minimum_charge_power, charge.min_power_w),
+            loop.not_negative(mode.ev_maximum_charge_power, charge.max_power_w),
+            loop.not_negative(mode.ev_maximum_charge_current, charge.max_current_a),
+            loop.not_negative(mode.ev_minimum_charge_power, charge.min_power_w),
             charge.min_current_a,
         ),
         discharge=Limits(
@@ -270,8 +272,8 @@ def _updated(known: Envelope, mode: Any) -> Envelope:
             loop.magnitude(getattr(mode, "ev_minimum_discharge_power", None), discharge.min_power_w),
             discharge.min_current_a,
         ),
-        max_voltage_v=loop.magnitude(mode.ev_maximum_voltage, known.max_voltage_v),
-        min_voltage_v=loop.magnitude(mode.ev_minimum_voltage, known.min_voltage_v),
+        max_voltage_v=loop.not_negative(mode.ev_maximum_voltage, known.max_voltage_v),
+        min_voltage_v=loop.not_negative(mode.ev_minimum_voltage, known.min_voltage_v),
         phases=known.phases,
     )
 

@@ -14,7 +14,7 @@ from iso15118.control.evse import (
     SetDcTarget,
 )
 from iso15118.energy.offer import Offer, PlanStep, plan_violation, power_at
-from iso15118.events import EndReason
+from iso15118.events import EndReason, Fault
 from iso15118.messages.iso20.common import (
     ChargeProgress,
     ChargingSession,
@@ -96,12 +96,17 @@ def _energise(s: View, req: PowerDeliveryReq, code: ResponseCode, why: str, chan
         if not s.evse.cp.ready:
             pilot = f"control pilot {s.evse.cp.value} after PowerDeliveryReq"
             return s.fail(req, ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED, pilot, "V2G20-847")
-        return s.fail(req, ResponseCode.FAILED_CONTACTOR_ERROR, f"contactor is {s.evse.contactor.value}")
+        return _contactor_fault(s, req)
     if not s.evse.locked:
         return s.wait(s.config.timers.contactor_s, do=(LockConnector(),))
     if not s.evse.cp.ready:
         return s.wait(s.config.timers.contactor_s)
     return s.wait(s.config.timers.contactor_s, do=(CloseContactor(),), energised=True)
+
+
+def _contactor_fault(s: View, req: PowerDeliveryReq) -> Step:
+    why = f"contactor is {s.evse.contactor.value}"
+    return s.fail(req, ResponseCode.FAILED_CONTACTOR_ERROR, why, fault=Fault.LOCAL)
 
 
 def _judge_profile(s: View, profile: EVPowerProfile | None) -> tuple[ResponseCode, str, dict[str, Any]]:
@@ -162,7 +167,7 @@ def _stop(s: View, req: PowerDeliveryReq) -> Step:
             _res(s), after, do=OUTPUT_OFF if s.record.service.is_dc else (), energised=False, opening=False
         )
     if s.expired:
-        return s.fail(req, ResponseCode.FAILED_CONTACTOR_ERROR, f"contactor is {s.evse.contactor.value}")
+        return _contactor_fault(s, req)
     off = AC_OFF if s.record.service.is_ac else OUTPUT_OFF
     return s.wait(s.config.timers.contactor_s, do=off, opening=True)
 
@@ -191,10 +196,11 @@ def session_stop(s: View, req: SessionStopReq) -> Step:
 def _power_off_first(s: View, req: SessionStopReq) -> Step:
     """SessionStop in the middle of power transfer: stop energy at once, then answer."""
     if s.evse.contactor is Contactor.CLOSED and s.expired:
-        return s.fail(req, ResponseCode.FAILED, "contactor does not open")
+        return s.fail(req, ResponseCode.FAILED, "contactor does not open", fault=Fault.LOCAL)
+    off = AC_OFF if s.record.service is not None and s.record.service.is_ac else OUTPUT_OFF
     if s.evse.contactor is Contactor.CLOSED:
-        return s.wait(s.config.timers.contactor_s, do=OUTPUT_OFF, opening=True)
-    return s.wait(s.config.timers.contactor_s, do=OUTPUT_OFF, energised=False, opening=False)
+        return s.wait(s.config.timers.contactor_s, do=off, opening=True)
+    return s.wait(s.config.timers.contactor_s, do=off, energised=False, opening=False)
 
 
 def _end(s: View, reason: EndReason, why: str) -> Step:
@@ -239,6 +245,7 @@ def _renegotiate(s: View, req: SessionStopReq) -> Step:
         "violations": 0,
         "pre_charged": False,
         "check_seen": False,
+        **s.settled(),
     }
     response = SessionStopRes(header=s.header, response_code=ResponseCode.OK)
     return s.reply(response, State.SERVICE_DISCOVERY, why="service renegotiation", **fresh)

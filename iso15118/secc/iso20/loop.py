@@ -7,12 +7,13 @@ from typing import Any, Final
 from iso15118.control.common import ControlMode, Wish
 from iso15118.control.evse import MeterReading
 from iso15118.energy.offer import power_at
+from iso15118.exi.schema import fields_of
 from iso15118.messages.iso20.numbers import number, stamp
 from iso15118.messages.iso20.types import (
     CLReqControlMode,
     Dynamic_CLReqControlMode,
-    EVSEStatus,
     EvseNotification,
+    EVSEStatus,
     MeterInfo,
     RationalNumber,
     ResponseCode,
@@ -22,6 +23,8 @@ from iso15118.units import Envelope, Limits
 
 PAUSE_DELAY_DYNAMIC_S: Final = 60  # [V2G20-1850]
 RENEGOTIATION_DELAY_S: Final = 60
+VIOLATION_INTERVAL_S: Final = 10.0
+"""Deviations from the plan within this time of a counted one are the same: an EV takes time to ramp."""
 _NOTIFICATIONS: Final = {
     Wish.TERMINATE: EvseNotification.TERMINATE,
     Wish.PAUSE: EvseNotification.PAUSE,
@@ -95,8 +98,22 @@ def needs_from(mode: Any) -> EvNeeds:
 
 
 def magnitude(value: RationalNumber | None, otherwise: float) -> float:
-    """A limit as magnitude, whichever sign the peer uses for discharging; `otherwise` where absent."""
+    """A discharge limit as magnitude, whichever sign the peer uses; `otherwise` where absent."""
     return otherwise if value is None else abs(number(value))
+
+
+def not_negative(value: RationalNumber | None, otherwise: float) -> float:
+    """A charge or voltage limit; a negative one allows nothing. `otherwise` where absent."""
+    return otherwise if value is None else max(0.0, number(value))
+
+
+def negative_limit(mode: Any) -> str:
+    """Which charge or voltage limit of ChargeParameterDiscovery is negative; empty if none is."""
+    for field in fields_of(type(mode)):
+        value = getattr(mode, field.attr)
+        if isinstance(value, RationalNumber) and value.value < 0 and "_discharge_" not in field.attr:
+            return f"{field.name} is {number(value):g}"
+    return ""
 
 
 def may_charge(needs: EvNeeds) -> bool:
@@ -133,7 +150,7 @@ def capped(envelope: Envelope, charge_w: float, discharge_w: float) -> Envelope:
 
 def _capped(limits: Limits, power_w: float) -> Limits:
     most = min(limits.max_power_w, power_w)
-    return Limits(most, limits.max_current_a, min(limits.min_power_w, most), limits.min_current_a)
+    return Limits(most, limits.max_current_a, limits.min_power_w, limits.min_current_a)
 
 
 def dynamic_power(s: View, envelope: Envelope, needs: EvNeeds) -> float:
@@ -146,20 +163,22 @@ def dynamic_power(s: View, envelope: Envelope, needs: EvNeeds) -> float:
     return envelope.clamp_power(wish)
 
 
-def profile_verdict(s: View, power_w: float) -> tuple[ResponseCode, int, str]:
+def profile_verdict(s: View, power_w: float) -> tuple[ResponseCode, dict[str, Any], str]:
     """Whether the EV keeps to its plan, where the schedule sets a tolerance [V2G20-1864].
 
-    Returns the response code, the number of violations so far, and why.
+    Returns the response code, what to remember, and why.
     """
     record = s.record
     offer = record.offer.find(record.tuple_id) if record.offer and record.tuple_id is not None else None
     if offer is None or offer.tolerance_w is None or not record.plan:
-        return ResponseCode.OK, 0, ""
+        return ResponseCode.OK, {}, ""
     planned = power_at(record.plan, s.now - record.plan_at)
     if abs(power_w - planned) <= offer.tolerance_w:
-        return ResponseCode.OK, record.violations, ""
+        return ResponseCode.OK, {}, ""
     why = f"{power_w:.0f} W where {planned:.0f} W are planned (tolerance {offer.tolerance_w:.0f} W)"
-    count = record.violations + 1
-    if count > s.config.profile_violations:
-        return ResponseCode.FAILED_EV_POWER_PROFILE_VIOLATION, count, why
-    return ResponseCode.WARNING_EV_POWER_PROFILE_VIOLATION, count, why
+    if s.now - record.violated_at < VIOLATION_INTERVAL_S:
+        return ResponseCode.WARNING_EV_POWER_PROFILE_VIOLATION, {}, why
+    if record.violations >= s.config.profile_violations:
+        return ResponseCode.FAILED_EV_POWER_PROFILE_VIOLATION, {}, why
+    changes = {"violations": record.violations + 1, "violated_at": s.now}
+    return ResponseCode.WARNING_EV_POWER_PROFILE_VIOLATION, changes, why

@@ -7,6 +7,7 @@ from typing import Final
 
 from iso15118.control.common import ControlMode
 from iso15118.energy.offer import EnergyOffer, Offer, OfferStep
+from iso15118.events import Fault
 from iso15118.messages.iso20.common import (
     AbsolutePriceSchedule,
     ChargingSchedule,
@@ -18,11 +19,11 @@ from iso15118.messages.iso20.common import (
     PriceRule,
     PriceRuleStack,
     PriceRuleStackList,
+    Scheduled_SEReqControlMode,
+    Scheduled_SEResControlMode,
     ScheduleExchangeReq,
     ScheduleExchangeRes,
     ScheduleTuple,
-    Scheduled_SEReqControlMode,
-    Scheduled_SEResControlMode,
 )
 from iso15118.messages.iso20.numbers import number, rational
 from iso15118.messages.iso20.types import Processing, ResponseCode
@@ -45,7 +46,8 @@ def schedule_exchange(s: View, req: ScheduleExchangeReq) -> Step:
         step = s.ask(question, ANSWER_HOLD_S)
         return replace(step, record=replace(step.record, needs=needs))
     if s.record.overdue and not s.record.answered:
-        return s.fail(req, ResponseCode.FAILED, "the controller offered nothing in time")
+        why = "the controller offered nothing in time"
+        return s.fail(req, ResponseCode.FAILED, why, fault=Fault.LOCAL)
     if s.record.answered:
         return _offered(s, req)
     if s.held and not s.expired:
@@ -85,7 +87,8 @@ def _ongoing(s: View, req: ScheduleExchangeReq) -> ScheduleExchangeRes:
 def _offered(s: View, req: ScheduleExchangeReq) -> Step:
     answer = s.record.answer
     if not isinstance(answer, EnergyOffer):
-        return s.fail(req, ResponseCode.FAILED, f"the controller's offer is unusable: {answer!r}")
+        why = f"the controller's offer is unusable: {answer!r}"
+        return s.fail(req, ResponseCode.FAILED, why, fault=Fault.LOCAL)
     limits = s.limits.within(s.record.ev_limits)
     offer = fit(answer, limits, req.maximum_supporting_points)
     mode: Dynamic_SEResControlMode | Scheduled_SEResControlMode

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,13 @@ def name_of(cls: type[Any]) -> str:
 
 @pytest.mark.parametrize("cls", CLASSES, ids=name_of)
 def test_instances_cannot_change(cls: type[Any]) -> None:
-    parameters = cls.__dataclass_params__
-    assert parameters.frozen
-    assert parameters.eq
-    assert not hasattr(object.__new__(cls), "__dict__"), "slots are missing"
+    blank = object.__new__(cls)
+    assert not hasattr(blank, "__dict__"), "slots are missing"
+    for field in dataclasses.fields(cls):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(blank, field.name, None)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            delattr(blank, field.name)
     lists = [f.attr for f in fields_of(cls) if f.is_list]
     defaults = {f.name: f.default for f in dataclasses.fields(cls)}
     assert all(defaults[attr] in ((), dataclasses.MISSING) for attr in lists)
@@ -41,6 +46,19 @@ def test_a_message_is_a_value() -> None:
         volts.value = 1  # type: ignore[misc]
     with pytest.raises(TypeError):
         RationalNumber(-1, 4000)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="needs 'value'"):
+        RationalNumber(exponent=-1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="no field 'unit'"):
+        RationalNumber(exponent=-1, value=4000, unit="V")  # type: ignore[call-arg]
+    assert volts != (-1, 4000)
+    assert repr(volts) == "RationalNumber(exponent=-1, value=4000)"
+
+
+def test_a_message_is_copied_and_pickled_like_any_value() -> None:
+    volts = RationalNumber(exponent=-1, value=4000)
+    assert pickle.loads(pickle.dumps(volts)) == copy.deepcopy(volts) == volts
+    assert dataclasses.replace(volts, value=3) == RationalNumber(exponent=-1, value=3)
+    assert dataclasses.asdict(volts) == {"exponent": -1, "value": 4000}
 
 
 @pytest.mark.parametrize("cls", [*CLASSES, *declared.enumerations()], ids=name_of)
