@@ -7,7 +7,8 @@ The messages are what two simulated sessions (DC_BPT and AC_BPT) put on the wire
 ECOG_PYTHON names an interpreter with the `iso15118` package of the package index (EcoG, formerly
 Josev). Its codec is called as that project calls it: EXI().from_exi and EXI().to_exi, that is pydantic
 models, JSON, py4j and a Java archive. Both import as `iso15118`, so it runs in its own process, in the
-same run and on the same octets. Both sides go from octets to message objects and back.
+same run and on the same octets. Both sides go from octets to message objects and back, both are timed by
+the wall clock: run it on an idle machine (the load is printed).
 
 For scale, from other measurements on a machine of this class: the Java codec inside (EXIficient) decodes
 55 000 to 70 000 messages/s within a warm JVM, XML in and out; generated C decodes above 800 000.
@@ -20,7 +21,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,11 +56,13 @@ def main() -> int:
     args = parser.parse_args()
     samples = session_samples()
     ours = {s.name: measure(s, args.seconds) for s in samples}
-    theirs = rival_rates(samples)
+    theirs, remarks = rival_rates(samples)
     if args.json:
         print(json.dumps({n: {"ours": vars_of(r), "rival": vars_of(theirs.get(n))} for n, r in ours.items()}))
     else:
         print_table(samples, ours, theirs)
+        for remark in remarks:
+            print(f"rival: {remark}")
     return 0
 
 
@@ -75,7 +77,7 @@ def session_samples() -> list[Sample]:
     """One message of every type met in the sessions, as sent."""
     from iso15118 import events
     from iso15118.messages.payloads import Phase, schema_for
-    from iso15118.sim import simulate
+    from iso15118.sim.run import simulate
 
     found: dict[str, Sample] = {}
     for energy, protocol in (("DC_BPT", "DC"), ("AC_BPT", "AC")):
@@ -110,13 +112,13 @@ def measure(sample: Sample, seconds: float) -> Rate:
 
 
 def rate_of(call: Callable[[], Any], seconds: float) -> float:
-    """Calls per second of CPU time: the median of five stretches."""
+    """Calls per second of wall time, like the rival's: the median of five stretches."""
     for _ in range(20):
         call()
     rates = []
     for _ in range(5):
-        count, start = 0, time.process_time()
-        while (spent := time.process_time() - start) < seconds / 5:
+        count, start = 0, time.perf_counter()
+        while (spent := time.perf_counter() - start) < seconds / 5:
             for _ in range(20):
                 call()
             count += 20
@@ -127,29 +129,35 @@ def rate_of(call: Callable[[], Any], seconds: float) -> float:
 # --- the rival --------------------------------------------------------------------------------
 
 
-def rival_rates(samples: list[Sample]) -> dict[str, Rate]:
-    """The rival's rates by message name; empty, with the reason on stderr, where it cannot run."""
+def rival_rates(samples: list[Sample]) -> tuple[dict[str, Rate], list[str]]:
+    """The rival's rates by message name, and what it failed at; both empty, with the reason as a remark,
+    where it cannot run.
+    """
     python = os.environ.get("ECOG_PYTHON")
     if not python:
-        print("no rival: ECOG_PYTHON names no interpreter", file=sys.stderr)
-        return {}
+        return {}, ["not measured: ECOG_PYTHON names no interpreter"]
     task = json.dumps([{"name": s.name, "namespace": s.namespace, "exi": s.exi.hex()} for s in samples])
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     try:
         done = subprocess.run(
             [python, "-P", str(RIVAL)],
             input=task,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=900,
             check=True,
             cwd="/",
+            env=environment,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        detail = getattr(error, "stderr", "") or ""
-        print(f"no rival: {error}\n{detail[-800:]}", file=sys.stderr)
-        return {}
-    answers = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
-    return {a["name"]: Rate(a["decode"], a["encode"]) for a in answers if "error" not in a}
+        detail = str(getattr(error, "stderr", "") or "")
+        return {}, [f"not measured: {error} {detail[-400:]}"]
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    remarks = [f"{a['name']}: {a['error']}" for a in answers if "error" in a]
+    remarks += [
+        f"{a['name']}: other octets than it was given" for a in answers if a.get("same_octets") is False
+    ]
+    return {a["name"]: Rate(a["decode"], a["encode"]) for a in answers if "error" not in a}, remarks
 
 
 # --- table ------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def measure(exi: Any, octets: bytes, namespace: str) -> dict[str, Any]:
             "same_octets": same,
         }
     except Exception as error:  # noqa: BLE001 - whatever the rival raises is a result here
-        return {"error": f"{type(error).__name__}: {error}"[:300]}
+        return {"error": f"{type(error).__name__}: {error}"[:160]}
 
 
 def rate_of(call: Callable[[], Any]) -> float:

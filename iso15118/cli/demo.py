@@ -14,7 +14,7 @@ from typing import Final
 from iso15118.cli.main import FAILED, OK
 
 LOOP_INTERVAL_S: Final = 0.24
-"""As slow as the standard allows [V2G20-1499]: two minutes of charging in fewer messages."""
+"""Slower than usual, as the standard still allows: two minutes of charging in fewer messages."""
 LOOPS: Final = 480
 
 

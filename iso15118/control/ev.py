@@ -116,9 +116,11 @@ class ParameterSet:
 
     @property
     def control_mode(self) -> int | None:
-        """The ControlMode parameter (1 Scheduled, 2 Dynamic), None where it is missing."""
+        """The ControlMode parameter (1 Scheduled, 2 Dynamic), None where it is missing or no integer."""
         value = self.values.get("ControlMode")
-        return int(value) if isinstance(value, (int, float)) else None
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+        return int(value) if float(value).is_integer() else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -319,6 +319,7 @@ class EvccMachine:
         self._ended = True
         self._waiting = None
         self._timers.stop_all()
+        self._abandon()
         orderly = reason in (EndReason.COMPLETED, EndReason.PAUSED)
         if self._connected or not orderly:
             self._command(Deenergise(detail))
@@ -333,6 +334,15 @@ class EvccMachine:
             requirement=requirement,
         )
         self._out.append(Close(0.0))
+
+    def _abandon(self) -> None:
+        """Let the procedure clean up; what it commands now comes before the power path is opened."""
+        if self._routine is None:
+            return
+        try:
+            self._routine.close()
+        except Exception as error:  # noqa: BLE001 - the session is over already, and ends as it does
+            self._emit(events.Decision, what="procedure", why=f"did not let go: {error!r}")
 
     def _emit(self, kind: type[events.Event], **values: Any) -> None:
         self._out.append(Emit(kind(t=self._ev.now, role="EVCC", **values)))

@@ -110,11 +110,12 @@ class Decoder:
         reader, trace = self.reader, self.trace
         words, end = reader.words, reader.end
         target = kind.new()
+        production: Production | None = None
         for put, default in kind.defaults:
             put(target, default)
         while True:
             if at > end:
-                raise reader.too_short(at)
+                raise self.cut_off(production, at)
             shift, mask, table = state.row
             production = table[(words[at >> 5] >> (shift - (at & 31))) & mask]
             if trace is not None:
@@ -219,8 +220,10 @@ class Decoder:
         if action == WILDCARD:
             return undeclared.wildcard(self, at, depth)
         if action == ABSTRACT:
-            raise DecodeError("an abstract type: the substituting element or xsi:type is missing", bit=at)
-        raise DecodeError("event code without a meaning", bit=at)
+            reason = "an abstract type: the substituting element or xsi:type is missing"
+        else:
+            reason = "event code without a meaning"
+        raise DecodeError(reason, bit=at - production.width)
 
     # --- leaves ---
 
@@ -254,6 +257,14 @@ class Decoder:
         if trace is not None:
             trace.leaf(at, after + 1, codec, value)
         return value, after + 1
+
+    def cut_off(self, last: Production | None, at: int) -> DecodeError:
+        """The error for a message that ended before bit `at`, within or behind the last event."""
+        if last is None or last.action != FIXED:
+            return self.reader.too_short(at)
+        error = self.reader.too_short(at - last.size + 1)
+        error.inside(last.label)
+        return error
 
     def label(self, production: Production, target: Any) -> str:
         """The name of a child for a path, with its index where it is one of a list."""

@@ -167,7 +167,9 @@ class State:
         escape = Production(ESCAPE)
         escape.place(count, self.width)
         spare = (1 << self.width) - count - 1
-        table = (*productions, escape, *(Production(UNASSIGNED),) * spare)
+        unassigned = Production(UNASSIGNED)
+        unassigned.place(count + 1, self.width)
+        table = (*productions, escape, *(unassigned,) * spare)
         self.row = (64 - self.width, (1 << self.width) - 1, table)
 
     @property

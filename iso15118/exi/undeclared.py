@@ -66,7 +66,8 @@ def second_level(
             put(target, default)
         return actual, start, target, after
     expected = " or ".join(p.label for p in state.productions if p.qname) or "the end"
-    raise DecodeError(f"undeclared event {event}, where the schema has {expected}", bit=at)
+    reason = f"undeclared event {event}, where the schema has {expected}"
+    raise DecodeError(reason, bit=at - state.width)
 
 
 def _actual_class(decoder: Decoder, declared: type[Any], name: QName, at: int) -> type[Any]:

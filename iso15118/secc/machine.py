@@ -38,7 +38,12 @@ from iso15118.machine import (
     Utc,
 )
 from iso15118.messages import namespaces
-from iso15118.messages.iso20.common import PowerDeliveryReq, SessionSetupReq, SessionStopReq
+from iso15118.messages.iso20.common import (
+    ChargingSession,
+    PowerDeliveryReq,
+    SessionSetupReq,
+    SessionStopReq,
+)
 from iso15118.messages.iso20.exchanges import exchange_of, is_failure
 from iso15118.messages.iso20.types import Processing, ResponseCode, V2GRequest, V2GResponse
 from iso15118.messages.payloads import HANDSHAKE, Phase, schema_for
@@ -215,7 +220,7 @@ class SeccMachine:
         if handler is None:
             why = f"{type(request).__name__} in state {record.state.value}"
             return view.fail(request, ResponseCode.FAILED_SEQUENCE_ERROR, why, "V2G20-459")
-        if record.tripped:
+        if record.tripped and not _leaves(request, record):
             return view.fail(request, ResponseCode.FAILED, record.tripped, fault=record.trip_fault)
         if record.stopping and record.service is None and not isinstance(request, SessionStopReq):
             return view.fail(request, ResponseCode.FAILED, record.stopping, fault=Fault.LOCAL)
@@ -483,3 +488,9 @@ class SeccMachine:
 
 
 _REQUIREMENTS: Final = {SEQUENCE: "V2G20-443"}
+
+
+def _leaves(request: V2GRequest, record: Record) -> bool:
+    """Whether the EV took back state C because it wants to end: B has to come before SessionStop."""
+    ends = isinstance(request, SessionStopReq) and request.charging_session is ChargingSession.TERMINATE
+    return ends and record.trip_fault is Fault.REMOTE

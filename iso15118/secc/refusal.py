@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from iso15118.messages.iso20.exchanges import exchange_of
 from iso15118.messages.iso20.numbers import rational
-from iso15118.messages.iso20.types import (
-    ChargeLoopReq,
-    RationalNumber,
-    ResponseCode,
-    V2GRequest,
-    V2GResponse,
-)
+from iso15118.messages.iso20.types import RationalNumber, ResponseCode, V2GRequest, V2GResponse
 from iso15118.messages.minimal import minimal
 
 if TYPE_CHECKING:
@@ -33,7 +27,7 @@ def refuse(view: View, request: V2GRequest, code: ResponseCode) -> V2GResponse:
     fill = _FILLERS.get(type(request).__name__)
     if fill:
         given.update(fill(view, request))
-    if isinstance(request, ChargeLoopReq):
+    if hasattr(request, "cl_req_control_mode"):  # AC and DC loops; WPT knows no modes
         given["cl_res_control_mode"] = _paired_mode(request)
     return minimal(response, **given)
 

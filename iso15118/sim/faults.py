@@ -64,7 +64,7 @@ class Fault:
     values: tuple[tuple[str, Value], ...] = ()
 
     def __str__(self) -> str:
-        inner = ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.values)
+        inner = ", ".join(f"{k}={v:.12g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.values)
         return f"{self.name}({inner})" if inner else self.name
 
     def number(self, name: str) -> float:

@@ -151,6 +151,8 @@ def simulate(
         chosen = replace(chosen, loops=loops)
     if wh is not None:
         chosen = replace(chosen, loops=None, ev=replace(chosen.ev, energy_wh=wh))
+        if scenario is None:  # an amount is charged straight away, without feeding back in between
+            chosen = replace(chosen, ev=replace(chosen.ev, plan=()), evse=replace(chosen.evse, setpoints=()))
     injected = tuple(_faults(faults, seed, chosen))
     world = build(seed, chosen, injected, script, limit_s)
     return Run(seed, chosen, world.run(), scripted=script is not None)

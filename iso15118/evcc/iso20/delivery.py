@@ -10,9 +10,7 @@ from iso15118.messages.iso20 import common as m
 from iso15118.messages.iso20.types import DisplayParameters, Processing
 
 
-async def start_delivery(
-    ev: Ev, schedule: Schedule, *, then: tuple[Command, ...] = ()
-) -> Leaving | None:
+async def start_delivery(ev: Ev, schedule: Schedule, *, then: tuple[Command, ...] = ()) -> Leaving | None:
     """PowerDeliveryReq(Start) with the car's plan; tells where the station wants to leave at once."""
     ev.begin("POWER_DELIVERY")
     assert ev.service is not None

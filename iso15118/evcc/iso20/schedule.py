@@ -13,7 +13,6 @@ from iso15118.messages.iso20 import common as m
 from iso15118.messages.iso20.numbers import number, rational, utc_of
 from iso15118.messages.iso20.types import Processing
 
-
 DAY_S: Final = 86_400.0
 """A schedule's TimeAnchor farther from now than this (0, last year) says nothing: it begins now."""
 CLOCK_SKEW_S: Final = 1.0

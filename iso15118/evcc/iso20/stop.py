@@ -10,7 +10,7 @@ from iso15118.control.ev import OpenContactor, SetPilot
 from iso15118.evcc.vocabulary import EarlyLeave, Ev, SessionOver
 from iso15118.events import EndReason, Fault
 from iso15118.messages.iso20 import common as m
-from iso15118.messages.iso20.types import ChargeLoopRes, EVSEStatus, EvseNotification
+from iso15118.messages.iso20.types import ChargeLoopRes, EvseNotification, EVSEStatus
 
 PILOT_SETTLE_S: Final = 0.05
 """After setting the control pilot the car waits this long before it sends a request that depends on it."""

@@ -26,7 +26,26 @@ SEED = 15118
 PER_ROOT = 3
 
 LETTERS = "abcXYZ 0189-_.:/#&<>\"'\t\n\u00fc\u20ac\u4e2d\U0001f600"
-EDGES = (0, 1, 63, 64, 127, 128, 255, 256, 4095, 4096, 16383, 16384, 2**21, 2**28, 2**31, 2**32 - 1, 2**63, 2**64 - 1)
+EDGES = (
+    0,
+    1,
+    63,
+    64,
+    127,
+    128,
+    255,
+    256,
+    4095,
+    4096,
+    16383,
+    16384,
+    2**21,
+    2**28,
+    2**31,
+    2**32 - 1,
+    2**63,
+    2**64 - 1,
+)
 
 
 class Generator:
@@ -131,7 +150,9 @@ class Generator:
         attributes = tuple(("", name, self.text(10)) for name in sorted(names))
         text = self.text(10)
         namespace = self.source.choice(["", "urn:other", self.schema.namespace])
-        return AnyElement(namespace, self.source.choice(["p", "q"]), attributes, (text, *inner) if text else inner)
+        return AnyElement(
+            namespace, self.source.choice(["p", "q"]), attributes, (text, *inner) if text else inner
+        )
 
 
 def _ends_with_text(values: dict[str, Any], production: Production) -> bool:
@@ -174,4 +195,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-

@@ -1,0 +1,245 @@
+"""demo, simulate, charger, vehicle and lab."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from iso15118.cli.main import FAILED, OK, USAGE, main
+from iso15118.runtime import lab
+
+PROJECT = Path(__file__).parents[3]
+PROGRAM = f"{sys.executable} -m iso15118.cli"
+
+in_lab = pytest.mark.skipif(bool(lab.problem()), reason=f"no lab here: {lab.problem()}")
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        code = main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return code, captured.out, captured.err
+
+    return call
+
+
+# --- demo -------------------------------------------------------------------------------------
+
+
+def test_demo_charges_and_feeds_back_within_two_seconds():
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "iso15118.cli", "demo"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        cwd=PROJECT,
+    )
+    spent = time.perf_counter() - begun
+    out = done.stdout
+    assert (done.returncode, done.stderr) == (OK, "")
+    assert out.index(" charging ") < out.index(" discharging ")
+    for part in (
+        "SessionSetupReq",
+        "DC_ChargeLoopRes",
+        "SessionStopRes",
+        "Wh back",
+        "as intended",
+        "CHARGE_LOOP",
+    ):
+        assert part in out
+    assert len(out.splitlines()) < 120
+    assert spent < 4  # two on an idle machine
+
+
+# --- simulate ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("energy", ["AC", "DC", "AC_BPT", "DC_BPT"])
+@pytest.mark.parametrize("control", ["scheduled", "dynamic"])
+def test_simulate_as_json(energy, control, run):
+    code, out, _ = run(
+        "simulate", "--energy", energy, "--control", control, "--seed", 5, "--loops", 3, "--json"
+    )
+    *events, summary = map(json.loads, out.splitlines())
+    assert code == OK
+    assert summary["ok"] is True
+    assert (summary["energy"], summary["control"], summary["seed"]) == (energy, control, 5)
+    assert summary["messages"] == sum(e["event"] == "MessageSent" for e in events)
+    assert all({"event", "t", "role"} <= e.keys() for e in events)
+    assert {e["role"] for e in events if e["event"] == "SessionEnded"} == {"SECC", "EVCC"}
+
+
+def test_the_same_seed_gives_the_same_session(run):
+    first, second, other = (
+        run("simulate", "--seed", s, "--faults", "tcp_jitter", "--json")[1] for s in (3, 3, 4)
+    )
+    assert first == second
+    assert first != other
+
+
+def test_a_session_that_does_not_end_as_intended_fails(run):
+    code, out, _ = run("simulate", "--faults", "refused_authorization", "--json")
+    summary = json.loads(out.splitlines()[-1])
+    assert code == FAILED
+    assert summary["ok"] is False
+    assert summary["violations"] == []
+    assert summary["faults"] == ["refused_authorization"]
+
+
+def test_a_harmless_fault_does_not_fail(run):
+    code, out, _ = run("simulate", "--faults", "late_contactor(0.2), tcp_chunks")
+    assert code == OK
+    assert "late_contactor" in out
+
+
+def test_many_sessions_are_judged_by_the_rules_alone(run):
+    code, out, _ = run("simulate", "--runs", 8, "--faults", "--json")
+    summaries = [json.loads(line) for line in out.splitlines()]
+    assert code == OK
+    assert [s["seed"] for s in summaries] == list(range(1, 9))
+    assert len({(s["energy"], s["control"]) for s in summaries}) == 8
+    assert all(s["faults"] and s["ok"] for s in summaries)
+    assert "broke a rule" in run("simulate", "--runs", 2)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--energy", "WPT"), "AC, "),
+        (("--control", "manual"), "dynamic"),
+        (("--faults", "earthquake"), "late_contactor"),
+        (("--faults", "late_contactor(fast)"), "number"),
+        (("--runs", "0"), "1 or more"),
+        (("--seed", "x"), "invalid int"),
+    ],
+)
+def test_simulate_says_what_is_wrong(arguments, told, run):
+    code, out, err = run("simulate", *arguments)
+    assert (code, out) == (USAGE, "")
+    assert told in err
+
+
+# --- charger and vehicle ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["charger", "vehicle"])
+def test_no_session_without_tls_unless_allowed(command, run):
+    code, out, err = run(command, "--interface", "lo")
+    assert (code, out) == (USAGE, "")
+    assert "TLS is not built yet" in err
+    assert "--insecure-no-tls" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("charger", "--interface", "none0", "--insecure-no-tls"), "none0"),
+        (("vehicle", "--interface", "none0", "--insecure-no-tls"), "none0"),
+        (("charger",), "--interface"),
+        (("charger", "--interface", "lo", "--port", "70000"), "65535"),
+        (("charger", "--interface", "lo", "--energy", "AC,DC", "--insecure-no-tls"), "one kind"),
+        (("charger", "--interface", "lo", "--config", "no-such.toml"), "no-such.toml"),
+        (("vehicle", "--interface", "lo", "--energy", "steam"), "steam"),
+        (("vehicle", "--interface", "lo", "--loops", "-1"), "0 or more"),
+    ],
+)
+def test_wrong_calls_of_charger_and_vehicle(arguments, told, run):
+    code, out, err = run(*arguments)
+    assert (code, out) == (USAGE, "")
+    assert told in err
+
+
+def test_the_configuration_file_is_read_and_checked(run, tmp_path):
+    file = tmp_path / "charger.toml"
+    file.write_text('evse_idd = "DE*ABC*E1"\n')
+    code, _, err = run("charger", "--interface", "lo", "--config", file)
+    assert code == USAGE
+    assert "evse_id" in err
+
+
+def test_a_lab_needs_a_command(run):
+    assert run("lab")[0] == USAGE
+    assert run("lab", "--")[0] == USAGE
+
+
+def lab_sh(script):
+    """A shell script inside the lab."""
+    return subprocess.run(
+        [sys.executable, "-m", "iso15118.cli", "lab", "--", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        cwd=PROJECT,
+    )
+
+
+@in_lab
+@pytest.mark.runtime
+def test_the_lab_hands_on_the_exit_code():
+    assert lab_sh("exit 7").returncode == 7
+
+
+@in_lab
+@pytest.mark.runtime
+@pytest.mark.parametrize(("energy", "control"), [("DC_BPT", "dynamic"), ("AC", "scheduled")])
+def test_charger_and_vehicle_over_a_network(energy, control, tmp_path):
+    station = tmp_path / "station.jsonl"
+    done = lab_sh(
+        f"{PROGRAM} charger --interface vse --energy {energy} --once --json --insecure-no-tls > {station} & "
+        f"{PROGRAM} vehicle --interface vev --energy {energy} --control {control} --loops 3 --once --json "
+        "--insecure-no-tls; ev=$?; wait $!; echo station=$? vehicle=$ev"
+    )
+    *events, codes = done.stdout.splitlines()
+    assert codes == "station=0 vehicle=0", done.stderr
+    assert "WITHOUT TLS" in done.stderr
+    for lines in (events, station.read_text().splitlines()):
+        ended = [e for e in map(json.loads, lines) if e["event"] == "SessionEnded"]
+        assert [e["reason"] for e in ended] == ["completed"]
+
+
+STOP = """
+import signal, subprocess, sys
+command = [sys.executable, "-m", "iso15118.cli", *sys.argv[2:], "--json", "--insecure-no-tls"]
+child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+for line in child.stdout:
+    if sys.argv[1] in line:
+        child.send_signal(signal.SIGTERM)
+        break
+rest = child.stdout.read()
+print(child.wait(20), '"SessionEnded"' in line + rest)
+"""
+
+
+@in_lab
+@pytest.mark.runtime
+def test_sigterm_ends_a_waiting_charger(tmp_path):
+    (tmp_path / "stop.py").write_text(STOP)
+    done = lab_sh(f"{sys.executable} {tmp_path}/stop.py ChargerListening charger --interface vse")
+    assert done.stdout.split() == ["0", "False"], done.stderr
+
+
+@in_lab
+@pytest.mark.runtime
+@pytest.mark.parametrize("stopped", ["charger", "vehicle"])
+def test_sigterm_in_a_session_ends_it_in_an_orderly_way_on_both_sides(stopped, tmp_path):
+    (tmp_path / "stop.py").write_text(STOP)
+    stop = f"{sys.executable} {tmp_path}/stop.py DC_ChargeLoopRes"
+    sides = {
+        "charger": "charger --interface vse --once",
+        "vehicle": "vehicle --interface vev --energy DC --loops 0 --once",
+    }
+    other = "vehicle" if stopped == "charger" else "charger"
+    done = lab_sh(
+        f"{PROGRAM} {sides[other]} --insecure-no-tls > {tmp_path}/other.txt & "
+        f"{stop} {sides[stopped]}; wait $!; echo $?"
+    )
+    assert done.stdout.split() == ["0", "True", "0"], done.stderr
+    assert "ended    completed" in (tmp_path / "other.txt").read_text()
