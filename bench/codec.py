@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 RIVAL = Path(__file__).with_name("rival_codec.py")
 
@@ -55,14 +55,20 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print figures as JSON")
     args = parser.parse_args()
     samples = session_samples()
-    ours = {s.name: measure(s, args.seconds) for s in samples}
-    theirs, remarks = rival_rates(samples)
+    ours: dict[str, Rate] = {}
+    theirs: dict[str, Rate] = {}
+    with Rival() as rival:
+        for sample in samples:  # one after the other, so that both meet the same load of the machine
+            ours[sample.name] = measure(sample, args.seconds)
+            rate = rival.measure(sample)
+            if rate is not None:
+                theirs[sample.name] = rate
     if args.json:
         print(json.dumps({n: {"ours": vars_of(r), "rival": vars_of(theirs.get(n))} for n, r in ours.items()}))
-    else:
-        print_table(samples, ours, theirs)
-        for remark in remarks:
-            print(f"rival: {remark}")
+        return 0
+    print_table(samples, ours, theirs)
+    for remark in rival.remarks:
+        print(f"rival: {remark}")
     return 0
 
 
@@ -129,35 +135,55 @@ def rate_of(call: Callable[[], Any], seconds: float) -> float:
 # --- the rival --------------------------------------------------------------------------------
 
 
-def rival_rates(samples: list[Sample]) -> tuple[dict[str, Rate], list[str]]:
-    """The rival's rates by message name, and what it failed at; both empty, with the reason as a remark,
-    where it cannot run.
-    """
-    python = os.environ.get("ECOG_PYTHON")
-    if not python:
-        return {}, ["not measured: ECOG_PYTHON names no interpreter"]
-    task = json.dumps([{"name": s.name, "namespace": s.namespace, "exi": s.exi.hex()} for s in samples])
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    try:
-        done = subprocess.run(
-            [python, "-P", str(RIVAL)],
-            input=task,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=True,
-            cwd="/",
-            env=environment,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        detail = str(getattr(error, "stderr", "") or "")
-        return {}, [f"not measured: {error} {detail[-400:]}"]
-    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    remarks = [f"{a['name']}: {a['error']}" for a in answers if "error" in a]
-    remarks += [
-        f"{a['name']}: other octets than it was given" for a in answers if a.get("same_octets") is False
-    ]
-    return {a["name"]: Rate(a["decode"], a["encode"]) for a in answers if "error" not in a}, remarks
+class Rival:
+    """The rival's codec in its own interpreter, asked message by message; absent without ECOG_PYTHON."""
+
+    def __init__(self) -> None:
+        self.remarks: list[str] = []
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        python = os.environ.get("ECOG_PYTHON")
+        if not python:
+            self.remarks.append("not measured: ECOG_PYTHON names no interpreter")
+            return self
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        try:
+            self._process = subprocess.Popen(
+                [python, "-P", str(RIVAL)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd="/",
+                env=environment,
+            )
+        except OSError as error:
+            self.remarks.append(f"not measured: {error}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.stdin.close()
+            self._process.wait(30)
+
+    def measure(self, sample: Sample) -> Rate | None:
+        """Its rates for one message; None, with a remark, where it cannot."""
+        if self._process is None:
+            return None
+        task = {"name": sample.name, "namespace": sample.namespace, "exi": sample.exi.hex()}
+        print(json.dumps(task), file=self._process.stdin, flush=True)
+        line = next((text for text in self._process.stdout if text.startswith("{")), "")
+        if not line:
+            self.remarks.append("its process ended (is Java on PATH?)")
+            self._process = None
+            return None
+        answer = json.loads(line)
+        if "error" in answer:
+            self.remarks.append(f"{sample.name}: {answer['error']}")
+            return None
+        if not answer["same_octets"]:
+            self.remarks.append(f"{sample.name}: other octets than it was given")
+        return Rate(answer["decode"], answer["encode"])
 
 
 # --- table ------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Runs inside the rival's interpreter (see codec.py): JSON task on stdin, one JSON object a line out."""
+"""Runs inside the rival's interpreter (see codec.py): a JSON task a line in, a JSON answer a line out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def measure(exi: Any, octets: bytes, namespace: str) -> dict[str, Any]:
             "same_octets": same,
         }
     except Exception as error:  # noqa: BLE001 - whatever the rival raises is a result here
-        return {"error": f"{type(error).__name__}: {error}"[:160]}
+        reason = getattr(error, "reason", None) or error
+        return {"error": " ".join(f"{type(error).__name__}: {reason}".split())[:240]}
 
 
 def rate_of(call: Callable[[], Any]) -> float:

@@ -211,9 +211,7 @@ class _Reader:
     def item(self, step: Step, data: Any, depth: int) -> Any:
         if isinstance(data, str) and step.text_key is not None:
             return data
-        if not isinstance(data, dict) or len(data) != 1:
-            raise DecodeError("an object with one entry expected")
-        name, content = next(iter(data.items()))
+        name, content = _single_entry(data)
         for cls, qname in step.names.items():
             if qname.name == name:
                 return self.element(cls, content, depth + 1)
@@ -240,8 +238,14 @@ class _Reader:
     def foreign_child(self, data: Any, depth: int) -> Any:
         if isinstance(data, str):
             return data
-        name, content = next(iter(data.items()))
-        return self.any_element(name, content, depth + 1)
+        return self.any_element(*_single_entry(data), depth + 1)
+
+
+def _single_entry(data: Any) -> tuple[Any, Any]:
+    if not isinstance(data, dict) or len(data) != 1:
+        raise DecodeError("an object with one entry expected")
+    name, content = next(iter(data.items()))
+    return name, content
 
 
 def _key(step: Step) -> str:

@@ -260,7 +260,7 @@ class Decoder:
 
     def cut_off(self, last: Production | None, at: int) -> DecodeError:
         """The error for a message that ended before bit `at`, within or behind the last event."""
-        if last is None or last.action != FIXED:
+        if last is None or last.action != FIXED or at - last.size > self.reader.end:
             return self.reader.too_short(at)
         error = self.reader.too_short(at - last.size + 1)
         error.inside(last.label)

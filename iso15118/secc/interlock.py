@@ -16,6 +16,9 @@ from iso15118.secc.session import Record, State
 SAFE_VOLTAGE_V: Final = 60.0
 """Touch-safe DC voltage (IEC 61851-23): below it a contactor may close onto an idle output."""
 
+_OVERVOLTAGE: Final = 1.1
+"""The output may exceed the EV's maximum voltage by this factor before everything opens."""
+
 _DC_POWER_STATES: Final = (State.CABLE_CHECKED, State.PRE_CHARGE, State.CHARGE_LOOP)
 _POWER_STATES: Final = (State.CABLE_CHECK, State.POWER_DELIVERY, *_DC_POWER_STATES)
 _EARLY_STATES: Final = (State.SUPPORTED_APP_PROTOCOL, State.SESSION_SETUP)
@@ -36,9 +39,23 @@ def danger(record: Record, evse: EvseState) -> tuple[str, Fault]:
         return "", Fault.NONE
     if record.state in _POWER_STATES and not evse.cp.ready:
         return f"control pilot {evse.cp.value} while energised", Fault.REMOTE
+    if record.state in _POWER_STATES and not evse.locked:
+        return "connector unlocked while energised", Fault.LOCAL
     if record.state is State.CHARGE_LOOP and evse.contactor is not Contactor.CLOSED:
         return "contactor opened by itself", Fault.LOCAL
+    if _overvoltage(record, evse):
+        return (
+            f"{evse.voltage_v:.0f} V at the outlet, the EV takes {record.ev_limits.max_voltage_v:.0f} V",
+            Fault.LOCAL,
+        )
     return "", Fault.NONE
+
+
+def _overvoltage(record: Record, evse: EvseState) -> bool:
+    """Whether a DC output that the EV is connected to exceeds what the EV takes."""
+    connected = record.state in (State.PRE_CHARGE, State.CHARGE_LOOP)
+    dc = record.service is not None and record.service.is_dc
+    return connected and dc and evse.voltage_v > record.ev_limits.max_voltage_v * _OVERVOLTAGE
 
 
 def objection(command: Command, record: Record, evse: EvseState) -> str | None:

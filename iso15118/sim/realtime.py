@@ -35,10 +35,13 @@ class BenchStation(evse.EvseControllerBase):
     """A charging station without hardware: commands take effect after a moment, everybody may charge.
 
     The pilot cannot be measured: the car counts as ready (C) once the connector is locked, and as not ready
-    (B) some time after the contactor has opened.
+    (B) some time after the contactor has opened. `metered` False is a station without a meter.
     """
 
-    def __init__(self, limits: Envelope = DC_STATION, cable_check_s: float = 1.0) -> None:
+    def __init__(
+        self, limits: Envelope = DC_STATION, *, cable_check_s: float = 1.0, metered: bool = True
+    ) -> None:
+        self.metered = metered
         self.state = evse.EvseState(cp=CpState.B, limits=limits)
         self.cable_check_s = cable_check_s
         self._later: list[tuple[float, dict[str, Any]]] = []
@@ -67,10 +70,15 @@ class BenchStation(evse.EvseControllerBase):
                 self._off()
 
     async def offer_energy(self, question: evse.ChargingNeeds) -> EnergyOffer:
-        """All that both sides can, with a price: some cars insist on one."""
+        """All that both sides can, with prices: some cars insist on them."""
         limits = question.limits
         discharge_w = limits.discharge.max_power_w if question.service.bidirectional else 0.0
-        return EnergyOffer.flat(max_w=limits.charge.max_power_w, discharge_w=discharge_w, price_per_kwh=0.39)
+        return EnergyOffer.flat(
+            max_w=limits.charge.max_power_w,
+            discharge_w=discharge_w,
+            price_per_kwh=0.39,
+            feed_in_per_kwh=0.08,
+        )
 
     def plug_in(self) -> None:
         """A car is there, not ready yet."""
@@ -100,7 +108,8 @@ class BenchStation(evse.EvseControllerBase):
         power = self.state.power_w or self.state.voltage_v * self.state.current_a
         self._charged_wh += max(0.0, power) * elapsed_h
         self._discharged_wh += max(0.0, -power) * elapsed_h
-        self._set(meter=evse.MeterReading("BENCH-1", self._charged_wh, self._discharged_wh))
+        if self.metered:
+            self._set(meter=evse.MeterReading("BENCH-1", self._charged_wh, self._discharged_wh))
 
     def _off(self) -> None:
         self._later = [(at, change) for at, change in self._later if "contactor" not in change]

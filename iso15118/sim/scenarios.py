@@ -58,22 +58,22 @@ def control_of(name: str) -> ControlMode:
 
 
 def basic(energy: str = "DC", control: str = "dynamic", *, loops: int | None = LOOPS) -> Scenario:
-    """A plain session. A bidirectional one charges for a second and then feeds back."""
+    """A plain session. A bidirectional one charges for a second or two and then feeds back."""
     service, mode = service_of(energy), control_of(control)
-    reversal = (0.0, 8000.0), (1.0, -6000.0)
-    turning = service.bidirectional
+    dynamic, turning = mode is ControlMode.DYNAMIC, service.bidirectional
+    setpoints = ((0.0, 8000.0), (1.0, -6000.0))
+    plan = ((0.0, 8000.0), (4.0 if service.is_dc else 2.0, -6000.0))
     return Scenario(
         service,
         mode,
         EvseSetup(
-            limits=_of(service, DC_STATION, AC_STATION),
-            setpoints=reversal if turning and mode is ControlMode.DYNAMIC else (),
+            limits=_of(service, DC_STATION, AC_STATION), setpoints=setpoints if turning and dynamic else ()
         ),
         EvSetup(
             services=(service,),
             control_mode=mode,
             limits=_of(service, DC_CAR, AC_CAR),
-            plan=reversal if turning and mode is ControlMode.SCHEDULED else (),
+            plan=plan if turning and not dynamic else (),
         ),
         loops,
     )
@@ -83,27 +83,28 @@ def varied(energy: str, control: str, seed: int) -> Scenario:
     """A session whose battery, delays, powers and length are drawn from the seed."""
     chance = random.Random(f"scenario {seed}")
     plain = basic(energy, control, loops=chance.randint(3, 40))
-    turn_s, most = chance.uniform(0.3, 3.0), 20_000.0
-    course = (0.0, round(chance.uniform(1000, most))), (turn_s, -round(chance.uniform(1000, most)))
-    back = plain.service.bidirectional
-    dynamic = plain.control is ControlMode.DYNAMIC
+    turn_s = chance.uniform(0.3, 3.0)
+    charge_w, back_w = (round(chance.uniform(1000, 20_000)) for _ in range(2))
     evse = replace(
         plain.evse,
         authorize_s=chance.choice((0.0, 0.3, 2.0, chance.uniform(0, 10))),
         offer_s=chance.choice((0.0, 0.2, chance.uniform(0, 5))),
         cable_check_s=chance.uniform(0.5, 8.0),
         lock_s=chance.uniform(0.05, 1.0),
-        setpoints=course if back and dynamic else (),
     )
     ev = replace(
         plain.ev,
         soc=round(chance.uniform(0.25, 0.95), 3),
         target_soc=chance.choice((0.8, 0.9, 1.0)),
         capacity_wh=chance.choice((30_000.0, 60_000.0, 90_000.0)),
-        plan=course if back and not dynamic else (),
         schedule_s=chance.choice((0.0, 0.2, chance.uniform(0, 5))),
         service_s=chance.choice((0.0, 0.05, 1.0)),
     )
+    if plain.evse.setpoints:
+        evse = replace(evse, setpoints=((0.0, charge_w), (turn_s, -back_w)))
+    if plain.ev.plan:  # counted from the schedule's beginning: preparation comes first
+        ready_s = ev.schedule_s + evse.lock_s + (evse.cable_check_s + 2.0 if plain.service.is_dc else 0.2)
+        ev = replace(ev, plan=((0.0, charge_w), (ready_s + turn_s, -back_w)))
     return replace(plain, evse=evse, ev=ev)
 
 

@@ -33,8 +33,8 @@ AC_CAR: Final = Envelope(
 class EvSetup:
     """How a virtual car behaves.
 
-    `plan` are (seconds since energy can flow, W) in rising order, what the car wants itself (+ charge,
-    - feed back); empty: all it can take. It is complete at `target_soc` (0..1) or after `energy_wh` from
+    `plan` are (seconds, W) in rising order, what the car wants itself (+ charge, - feed back); empty: all it
+    can take. The seconds count from when energy can flow, in Scheduled mode from when the schedule begins. It is complete at `target_soc` (0..1) or after `energy_wh` from
     the outlet. `wishes` as in EvseSetup. Delays in seconds.
     """
 
@@ -76,6 +76,7 @@ class VirtualEv:
         self.complete = False
         self._granted_w = 0.0
         self._schedule: api.ScheduleOption | None = None
+        self._scheduled_at = self._now = 0.0
         self._used = False
 
     # --- commands -----------------------------------------------------------------------------
@@ -110,6 +111,7 @@ class VirtualEv:
     def step(self, now: float) -> bool:
         """Notice what has happened in the plant, which is at `now` already; True where a level changed."""
         plant = self.plant
+        self._now = now
         if plant.both_closed:
             if self.energy_since is None:
                 self.energy_since = now
@@ -136,13 +138,10 @@ class VirtualEv:
 
     def _planned(self) -> float:
         """The power wanted by the plan, within the chosen schedule."""
+        if self._schedule is not None:
+            return self._wish_at(self._schedule, self._now - self._scheduled_at)
         power = _at(self.setup.plan, self.energy_s)
-        wanted = self.setup.limits.charge.max_power_w if power is None else power
-        if self._schedule is None:
-            return wanted
-        most = _power_of(self._schedule.charge, self.energy_s)
-        least = -_power_of(self._schedule.discharge, self.energy_s)
-        return max(least, min(most, wanted))
+        return self.setup.limits.charge.max_power_w if power is None else power
 
     def _current(self, wanted_a: float) -> float:
         """`wanted_a` within the limits of car and cells, constant voltage near the end."""
@@ -199,7 +198,7 @@ class VirtualEv:
             self._schedule = None
             return api.ScheduleDecision(tuple_id=0, profile=())
         chosen = min(question.options, key=_mean_price)
-        self._schedule = chosen
+        self._schedule, self._scheduled_at = chosen, self._now
         return api.ScheduleDecision(chosen.tuple_id, profile=self._profile(chosen))
 
     def _profile(self, option: api.ScheduleOption) -> tuple[api.PowerStep, ...]:

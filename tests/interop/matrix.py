@@ -50,7 +50,7 @@ def main() -> int:
 def run(cases: list[ecog.Case], runs: int, keep: Path | None, as_json: bool) -> int:
     """Run and report; the exit code says whether all sessions were right."""
     if not as_json:
-        print(f"{'session':<30}{'result':<8}{'s':>6}{'messages':>10}{'our slowest turn ms':>21}  why")
+        print(f"{'session':<30}{'result':<8}{'s':>6}{'messages':>10}{'slowest turn ms: ours':>23}{'theirs':>8}  why")
     bad = 0
     for _ in range(runs):
         for case in cases:
@@ -62,7 +62,7 @@ def run(cases: list[ecog.Case], runs: int, keep: Path | None, as_json: bool) -> 
             verdict = "ok" if row["ok"] else "FAIL"
             why = "; ".join(row["faults"])
             head = f"{row['case']:<30}{verdict:<8}{row['seconds']:>6}{row['messages']:>10}"
-            print(f"{head}{row['slowest_ms']:>21}  {why}", flush=True)
+            print(f"{head}{row['slowest_ms']:>23}{row['peer_slowest_ms']:>8}  {why}", flush=True)
     if not as_json:
         print(f"{len(cases) * runs - bad} of {len(cases) * runs} sessions ok")
     return 1 if bad else 0

@@ -98,7 +98,7 @@ def test_decode_reads_fragments(run, tmp_path):
     ],
 )
 def test_decode_says_what_is_wrong(arguments, code, told, run):
-    got, out, err = run("decode", *arguments)
+    got, _, err = run("decode", *arguments)
     assert got == code
     assert told in err
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -32,7 +31,8 @@ def run(capsys):
 
 
 def test_demo_charges_and_feeds_back_within_two_seconds():
-    begun = time.perf_counter()
+    resource = pytest.importorskip("resource", reason="CPU time of a child cannot be told on this system")
+    begun = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", "iso15118.cli", "demo"],
         capture_output=True,
@@ -41,7 +41,7 @@ def test_demo_charges_and_feeds_back_within_two_seconds():
         check=False,
         cwd=PROJECT,
     )
-    spent = time.perf_counter() - begun
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     out = done.stdout
     assert (done.returncode, done.stderr) == (OK, "")
     assert out.index(" charging ") < out.index(" discharging ")
@@ -55,7 +55,7 @@ def test_demo_charges_and_feeds_back_within_two_seconds():
     ):
         assert part in out
     assert len(out.splitlines()) < 120
-    assert spent < 4  # two on an idle machine
+    assert spent.ru_utime - begun.ru_utime < 2
 
 
 # --- simulate ---------------------------------------------------------------------------------
