@@ -20,7 +20,7 @@ STRING_LENGTH_OFFSET: Final = 2  # length fields 0 and 1 announce string-table h
 MAX_CODE_POINT: Final = 0x10FFFF
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Control characters, surrogates and non-characters: EXI carries XML, which has no place for them."""
-_PADDING_OCTETS: Final = 40  # what one event may read beyond the end before that is checked
+_PADDING: Final = bytes(56)  # what one event or short record may read beyond the end, and 8 octets
 
 
 class BitReader:
@@ -36,11 +36,12 @@ class BitReader:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.end = len(data) * 8
-        pairs = len(data) // 8 + _PADDING_OCTETS // 8
-        padded = data + bytes(_PADDING_OCTETS + 8)
-        self.words = [0] * (2 * pairs)
-        self.words[0::2] = struct.unpack_from(f">{pairs}Q", padded, 0)
-        self.words[1::2] = struct.unpack_from(f">{pairs}Q", padded, 4)
+        pairs = len(data) // 8 + 1 + len(_PADDING) // 8
+        padded = data + _PADDING
+        layout = f">{pairs - 1}Q"
+        self.words = words = [0] * (2 * pairs - 2)
+        words[0::2] = struct.unpack_from(layout, padded)
+        words[1::2] = struct.unpack_from(layout, padded, 4)
 
     def bits(self, at: int, width: int) -> int:
         """The n-bit unsigned integer of `width` (0 to 32) bits at bit `at`."""

@@ -67,8 +67,7 @@ def decode_detailed(
     trace: Trace | None = None,
 ) -> Decoded:
     """Like `decode`, with the root's name, the length read and the dialect met."""
-    reader = _open(data, options)
-    decoder = Decoder(reader, schema_set, options, trace)
+    decoder = Decoder(_open(data, options), schema_set, options, trace)
     try:
         return _decode_once(decoder, fragment, ())
     except DecodeError as error:
@@ -76,7 +75,7 @@ def decode_detailed(
             raise
         for changed, dialect in _other_dialects(decoder, error):
             try:
-                return _decode_once(Decoder(reader, schema_set, changed, None), fragment, (dialect,))
+                return _decode_once(Decoder(decoder.reader, schema_set, changed, None), fragment, (dialect,))
             except DecodeError:
                 continue
         raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from iso15118.exi import tables
 from iso15118.exi.particles import ANY, Continuation, Terminal, content_of, expand
@@ -19,12 +19,20 @@ from iso15118.exi.schema import AnyElement, Field, Scalar, TypeInfo, fields_of, 
 from iso15118.exi.tables import Kind, Production, QName, Slot, State, Step
 
 
+_RECORD_LEAVES: Final = 12
+
+
 class Context(Protocol):
     """What a schema set knows beyond a single class."""
 
-    def kind(self, cls: type[Any]) -> Kind: ...
-    def codec(self, scalar: Scalar) -> ScalarCodec: ...
-    def substitutes(self, cls: type[Any]) -> tuple[type[Any], ...]: ...
+    def kind(self, cls: type[Any]) -> Kind:
+        """The grammar of a class."""
+
+    def codec(self, scalar: Scalar) -> ScalarCodec:
+        """The codec of a simple type."""
+
+    def substitutes(self, cls: type[Any]) -> tuple[type[Any], ...]:
+        """The global elements that may stand for one, itself included."""
 
 
 class Alternative(NamedTuple):
@@ -84,9 +92,12 @@ def compile_kind(kind: Kind, context: Context) -> State:
 
 
 def _record(state: State) -> tuple[Production, ...] | None:
-    """The leaves of a grammar without any choice, None for every other."""
+    """The leaves of a short grammar without any choice, None for every other.
+
+    Short: the decoder reads all fixed leaves before it looks whether the message has ended.
+    """
     leaves: list[Production] = []
-    while len(state.productions) == 1:
+    while len(state.productions) == 1 and len(leaves) <= _RECORD_LEAVES:
         production = state.productions[0]
         if production.action == tables.END:
             return tuple(leaves) or None

@@ -72,6 +72,7 @@ class Decoder:
         self.schema_set = schema_set
         self.options = options
         self.trace = trace
+        self.max_depth = options.max_depth
         self.loop = options.full_list == "loop"
         self.full_seen = False
         self.empty: EmptyForm | None = None
@@ -105,8 +106,8 @@ class Decoder:
         This is the inner loop of the product: local names, no calls for the common events.
         """
         state = kind.start or kind.compiled()
-        if depth > self.options.max_depth:
-            raise DecodeError(f"more than {self.options.max_depth} elements inside one another", bit=at)
+        if depth > self.max_depth:
+            raise DecodeError(f"more than {self.max_depth} elements inside one another", bit=at)
         reader, trace = self.reader, self.trace
         words, end = reader.words, reader.end
         target = kind.new()
@@ -180,7 +181,13 @@ class Decoder:
             else:
                 if (words[at >> 5] >> (62 - (at & 31))) & 3:
                     return self.element(kind, start, depth)
-                value, at = self.child_leaf(production, at + 1)
+                try:
+                    value, at = production.reads(reader, at + 2)  # type: ignore[misc]
+                except DecodeError:
+                    return self.element(kind, start, depth)  # the same error, with its path
+                if (words[at >> 5] >> (63 - (at & 31))) & 1 or not (value or production.solid):
+                    return self.element(kind, start, depth)
+                at += 1
             production.put(target, value)  # type: ignore[misc]
         if at >= reader.end or (words[at >> 5] >> (63 - (at & 31))) & 1:
             return self.element(kind, start, depth)
@@ -234,7 +241,11 @@ class Decoder:
         try:
             if self.trace is None and not (words[at >> 5] >> (63 - (at & 31))) & 1:
                 value, after = production.reads(reader, at + 1)  # type: ignore[misc]
-                if value and after < reader.end and not (words[after >> 5] >> (63 - (after & 31))) & 1:
+                if (
+                    (value or production.solid)
+                    and after < reader.end
+                    and not (words[after >> 5] >> (63 - (after & 31))) & 1
+                ):
                     return value, after + 1
             return self.leaf(production.codec, at)  # type: ignore[arg-type]
         except DecodeError as error:

@@ -106,6 +106,13 @@ class SchemaSet:
         return MappingProxyType({element.qname: code for code, element in enumerate(self.elements)})
 
     @functools.cached_property
+    def roots(self) -> Mapping[type[Any], tuple[Element, int]]:
+        """Element and document code by class."""
+        return MappingProxyType(
+            {e.cls: (e, code) for code, e in enumerate(self.elements) if e.cls is not None}
+        )
+
+    @functools.cached_property
     def document_width(self) -> int:
         """Bits of a document code: one code per global element and one for SE(*)."""
         return len(self.elements).bit_length()

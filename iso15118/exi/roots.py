@@ -17,6 +17,10 @@ def root_element(
 
     `element` names it where the class does not; EncodeError where no name can be found.
     """
+    if element is None and not fragment:
+        known = schema_set.roots.get(value.__class__)
+        if known is not None:
+            return known
     qname = _name(value, schema_set, fragment, element)
     codes = schema_set.fragment_codes if fragment else schema_set.document_codes
     code = codes.get(qname)

@@ -90,7 +90,7 @@ class Production:
 
     __slots__ = (
         "action", "close_width", "code", "codec", "frame", "full", "key", "kind", "limit", "many", "mask", "next", "open_bits",
-        "open_width", "put", "qname", "reads", "shift", "size", "slot", "values", "width",
+        "open_width", "put", "qname", "reads", "shift", "size", "slot", "solid", "values", "width",
     )  # fmt: skip
 
     def __init__(self, action: int, qname: QName | None = None) -> None:
@@ -104,6 +104,7 @@ class Production:
         self.slot: Slot | None = None
         self.put: Callable[[Any, Any], None] | None = None
         self.many = False
+        self.solid = False  # a leaf of which no empty value exists
         self.next: State | None = None
         self.full: State | None = None
         self.limit = 0
@@ -133,6 +134,7 @@ class Production:
         """Make it a leaf of a simple type."""
         self.codec = codec
         self.reads = codec.reads
+        self.solid = codec.empty is None
         if self.action != ATTRIBUTE and codec.width >= 0:
             self.values = codec.values
             self.size = codec.width + 2

@@ -21,13 +21,16 @@ from iso15118.sim.world import Recording
 MAX_CLOSING_V: Final = 20.0
 """IEC 61851-23: greatest voltage across a contactor that closes."""
 SAFE_V: Final = 60.0
-OFF_S: Final = 1.0
+OFF_S: Final = 0.5
 """From a reason to stop until no current flows and the contactor is open."""
-PILOT_S: Final = 0.5
+PILOT_S: Final = 0.2
 """From losing state C or D until no current flows, detection and contactor included."""
+WATCHDOG_S: Final = 1.0
+"""Hardware whose computer has stopped switches off by itself after this time."""
 SILENCE_S: Final = 2.0
 """After this time without snapshots a session de-energises by itself."""
-LIMIT_GRACE_S: Final = 1.5
+LIMIT_GRACE_S: Final = 1.0
+"""A new limit may be exceeded this long: the car's next request, then the ramp of the supply."""
 _READY: Final = (CpState.C, CpState.D)
 _ADVANCE: Final = 1e-6
 
@@ -72,7 +75,7 @@ def _deaf_s(recording: Recording, *roles: str) -> float:
         if _has(recording, "controller_silence", role):
             late = max(late, SILENCE_S + 0.2)
         if role in recording.gone:
-            late = max(late, OFF_S + 0.2)
+            late = max(late, WATCHDOG_S + 0.2)
     return late
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from iso15118.config import EvccConfig, SeccConfig
-from iso15118.control.common import ControlMode, EnergyService
+from iso15118.control.common import ControlMode, EnergyService, Wish
 from iso15118.errors import ConfigError
 from iso15118.sim.virtual_ev import AC_CAR, DC_CAR, EvSetup
 from iso15118.sim.virtual_evse import AC_STATION, DC_STATION, EvseSetup
@@ -100,12 +100,24 @@ def varied(energy: str, control: str, seed: int) -> Scenario:
         schedule_s=chance.choice((0.0, 0.2, chance.uniform(0, 5))),
         service_s=chance.choice((0.0, 0.05, 1.0)),
     )
+    evse = replace(evse, wishes=_wishes(chance))
+    ev = replace(ev, wishes=_wishes(chance))
     if plain.evse.setpoints:
         evse = replace(evse, setpoints=((0.0, charge_w), (turn_s, -back_w)))
     if plain.ev.plan:  # counted from the schedule's beginning: preparation comes first
         ready_s = ev.schedule_s + evse.lock_s + (evse.cable_check_s + 2.0 if plain.service.is_dc else 0.2)
         ev = replace(ev, plan=((0.0, charge_w), (ready_s + turn_s, -back_w)))
     return replace(plain, evse=evse, ev=ev)
+
+
+def _wishes(chance: random.Random) -> tuple[tuple[float, Wish | None], ...]:
+    """Now and then a side wants to stop, pause or renegotiate; the last is wanted once, not for ever."""
+    if chance.random() < 0.75:
+        return ()
+    wish, at = chance.choice(tuple(Wish)), chance.uniform(0.0, 3.0)
+    if wish is Wish.SERVICE_RENEGOTIATION:
+        return ((at, wish), (at + 0.5, None))
+    return ((at, wish),)
 
 
 def demo() -> Scenario:

@@ -49,7 +49,7 @@ class EvSetup:
     energy_wh: float | None = None
     departure_s: int = 7200
     plan: tuple[tuple[float, float], ...] = ()
-    wishes: tuple[tuple[float, Wish], ...] = ()
+    wishes: tuple[tuple[float, Wish | None], ...] = ()
     service_s: float = 0.05
     schedule_s: float = 0.2
 

@@ -61,7 +61,7 @@ class EvseSetup:
     cable_check_s: float = 1.0
     lock_s: float = 0.3
     setpoints: tuple[tuple[float, float | None], ...] = ()
-    wishes: tuple[tuple[float, Wish], ...] = ()
+    wishes: tuple[tuple[float, Wish | None], ...] = ()
     meter_id: str = "SIM-METER-1"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import subprocess
 import tempfile
 import time
 import venv
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,8 +169,7 @@ async def _our_station(case: Case, folder: Path, outcome: Outcome, seen: list[An
         try:
             async with peer(case, folder, arguments) as process:
                 outcome.peer_code = await process.wait()
-            while charger.in_session:
-                await asyncio.sleep(0.02)
+            await _until(lambda: not charger.in_session)
         finally:
             bench.cancel()
 
@@ -187,8 +188,7 @@ async def _our_vehicle(case: Case, folder: Path, outcome: Outcome, seen: list[An
     ready = folder / "ready"
     arguments = ["secc", "--iface", EVSE_INTERFACE, "--control", case.control.name.lower()]
     async with peer(case, folder, [*arguments, "--ready-file", str(ready)]) as process:
-        while not ready.exists() and process.returncode is None:
-            await asyncio.sleep(0.05)
+        await _until(lambda: ready.exists() or process.returncode is not None)
         bench = asyncio.create_task(run_bench(car, vehicle.ev.write))
         try:
             async for _ in vehicle.run():
@@ -196,6 +196,11 @@ async def _our_vehicle(case: Case, folder: Path, outcome: Outcome, seen: list[An
         finally:
             bench.cancel()
         outcome.peer_code = await process.wait()
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - another process's file has no event
+        await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager
@@ -252,7 +257,9 @@ def _judge(outcome: Outcome, seen: list[Any], folder: Path) -> None:
     outcome.peer_messages, complaints = _peer_timeline(folder / "peer.jsonl")
     faults = outcome.faults
     if outcome.ended is None or not outcome.ended.as_intended:
-        told = outcome.ended and f"{outcome.ended.reason.value} in {outcome.ended.state}: {outcome.ended.detail}"
+        told = (
+            outcome.ended and f"{outcome.ended.reason.value} in {outcome.ended.state}: {outcome.ended.detail}"
+        )
         faults.append(f"our session: {told or 'none'}")
     if outcome.peer_code != 0:
         faults.append(f"the peer left with {outcome.peer_code}: {'; '.join(complaints)[-300:]}")
@@ -267,7 +274,7 @@ def _slowest_turn(messages: list[Any], before: type[Any], after: type[Any]) -> f
     """The longest time between a message of kind `before` and the one `after` it (s)."""
     turns = [
         second.t - first.t
-        for first, second in zip(messages, messages[1:], strict=False)
+        for first, second in itertools.pairwise(messages)
         if isinstance(first, before) and isinstance(second, after)
     ]
     return max(turns, default=0.0)
@@ -314,5 +321,3 @@ def as_row(outcome: Outcome) -> dict[str, Any]:
         "peer_slowest_ms": round(outcome.peer_slowest_ms, 1),
         "faults": outcome.faults,
     }
-
-

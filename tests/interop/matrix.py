@@ -23,7 +23,9 @@ INSIDE = "ISO15118_LAB"
 
 def main() -> int:
     """Run the chosen sessions inside a lab of their own."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=1, help="how often each session is run")
     parser.add_argument("--only", default="", help="run sessions whose name contains this")
     parser.add_argument("--keep", type=Path, help="keep both sides' logs under this folder")
@@ -50,7 +52,9 @@ def main() -> int:
 def run(cases: list[ecog.Case], runs: int, keep: Path | None, as_json: bool) -> int:
     """Run and report; the exit code says whether all sessions were right."""
     if not as_json:
-        print(f"{'session':<30}{'result':<8}{'s':>6}{'messages':>10}{'slowest turn ms: ours':>23}{'theirs':>8}  why")
+        print(
+            f"{'session':<30}{'result':<8}{'s':>6}{'messages':>10}{'slowest turn ms: ours':>23}{'theirs':>8}  why"
+        )
     bad = 0
     for _ in range(runs):
         for case in cases:

@@ -5,6 +5,7 @@ Each file is one test; what fails in it is listed together, by vector id.
 
 from __future__ import annotations
 
+import enum
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from iso15118.exi.codec import decode_detailed, encode
 from iso15118.exi.explain import explain
 from iso15118.exi.options import Options
 from iso15118.exi.scalars import codec_for
-from iso15118.exi.schema import Binary, Boolean, Enumeration, Integer, Text, V2GEnum
+from iso15118.exi.schema import Binary, Boolean, Enumeration, Integer, Text
 from iso15118.messages.registry import SETS, schema_set
 
 pytestmark = pytest.mark.vectors
@@ -233,7 +234,7 @@ def scalar_of(datatype: str) -> Any:
         return Integer("integer", int(bounds[1]), int(bounds[2]))
     members = re.fullmatch(r"enumeration of (\d+)", datatype)
     if members:
-        return Enumeration(V2GEnum("Members", {f"V{i}": f"V{i}" for i in range(int(members[1]))}))
+        return Enumeration(enum.Enum("Members", {f"V{i}": f"V{i}" for i in range(int(members[1]))}))
     return {
         "unsignedInteger": Integer("nonNegativeInteger", 0),
         "signedInteger": Integer("integer"),

@@ -115,9 +115,7 @@ class Station:
         """The answer of a station at which everything goes well; None for octets it cannot read."""
         if isinstance(request, SupportedAppProtocolReq):
             first = request.app_protocol[0].schema_id
-            return SupportedAppProtocolRes(
-                response_code=SapCode.OK_SUCCESSFUL_NEGOTIATION, schema_id=first
-            )
+            return SupportedAppProtocolRes(response_code=SapCode.OK_SUCCESSFUL_NEGOTIATION, schema_id=first)
         make = getattr(self, "_" + type(request).__name__, None)
         if make is not None:
             return make(request)

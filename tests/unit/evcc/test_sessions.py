@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from iso15118 import events
@@ -13,6 +15,7 @@ from iso15118.messages.iso20 import ac, common, dc
 from iso15118.messages.iso20.numbers import number
 from iso15118.messages.iso20.types import Processing
 from iso15118.wire.v2gtp import PayloadType
+from tests.unit.evcc.harness import AC as AC_SERVICE
 from tests.unit.evcc.harness import (
     CLOSE_IT,
     COMBINATIONS,
@@ -25,9 +28,9 @@ from tests.unit.evcc.harness import (
     Bench,
     car,
     config,
+    readable,
     squeeze,
 )
-from tests.unit.evcc.harness import AC as AC_SERVICE
 from tests.unit.evcc.harness import DC as DC_SERVICE
 from tests.unit.evcc.station import SESSION_ID, STATION_UTC, Station
 
@@ -131,6 +134,12 @@ def test_payload_types_follow_the_message_sets(service, mode):
 
 
 @every_session
+def test_what_is_reported_as_sent_is_what_is_on_the_wire(service, mode):
+    bench = Bench(service, mode).run()
+    assert all(readable(sent.frame) == sent.message for sent in bench.requests)
+
+
+@every_session
 def test_power_profile_is_always_sent_and_of_the_control_mode(service, mode):
     start, stop = Bench(service, mode).run().all("PowerDeliveryReq")
     kinds = {SCHEDULED: common.Scheduled_EVPPTControlMode, DYNAMIC: common.Dynamic_EVPPTControlMode}
@@ -173,7 +182,7 @@ def test_time_stamps_follow_the_clock_of_the_station_in_microseconds(unit, ahead
         station_now = STATION_UTC + ahead_s + sent.t - 100.0
         assert sent.message.header.time_stamp / 1e6 == pytest.approx(station_now, abs=resolution + 0.02)
     stamps = [s.message.header.time_stamp for s in bench.requests[2:]]
-    assert all(a < b for a, b in zip(stamps, stamps[1:], strict=False)), "strictly increasing"
+    assert all(a < b for a, b in itertools.pairwise(stamps)), "strictly increasing"
 
 
 def test_requests_sent_in_the_same_instant_still_differ_in_time():
@@ -189,7 +198,7 @@ def test_time_stamps_stand_still_rather_than_go_back_when_the_wall_clock_steps()
     bench = Bench()
     bench.when(bench.in_phase("CABLE_CHECK"), lambda: setattr(bench, "wall_offset", -3600.0)).run()
     stamps = [s.message.header.time_stamp for s in bench.requests[2:]]
-    assert all(a < b for a, b in zip(stamps, stamps[1:], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(stamps))
     assert bench.outcome == ("completed", "none")
 
 

@@ -17,7 +17,17 @@ from iso15118.machine import Bytes, Update
 from iso15118.messages.iso20 import common
 from iso15118.messages.iso20.numbers import rational
 from iso15118.messages.iso20.types import Processing
-from tests.unit.evcc.harness import AC, CLOSE_IT, DC, DC_BPT, DYNAMIC, PILOT_B, SCHEDULED, Bench, config, framed
+from tests.unit.evcc.harness import (
+    AC,
+    CLOSE_IT,
+    DC,
+    DC_BPT,
+    PILOT_B,
+    SCHEDULED,
+    Bench,
+    config,
+    framed,
+)
 from tests.unit.evcc.station import SILENT
 from tests.unit.evcc.test_sessions import AC_ORDER, DC_ORDER
 
@@ -37,11 +47,10 @@ def waited(bench):
 
 @pytest.mark.req("V2G20-1499")
 @pytest.mark.req("V2G20-1501")
-@pytest.mark.parametrize("mode", [SCHEDULED, DYNAMIC])
 @pytest.mark.parametrize(("service", "request_name"), EVERY_REQUEST)
-def test_silent_station_is_left_after_the_message_timeout(service, request_name, mode):
+def test_silent_station_is_left_after_the_message_timeout(service, request_name):
     """In every state: 2 s, 5 s for ServiceDetail, 0.5 s in the loop; then open, and close."""
-    bench = Bench(service, mode)
+    bench = Bench(service)
     bench.station.on(request_name, SILENT)
     assert bench.run().outcome == ("timeout", "remote")
     assert bench.names[-1] == request_name

@@ -158,7 +158,7 @@ class Generator:
 def _ends_with_text(values: dict[str, Any], production: Production) -> bool:
     assert production.slot
     items = values.get(production.slot.attr)
-    return bool(items) and isinstance(items[-1], str)
+    return isinstance(items, list) and bool(items) and isinstance(items[-1], str)
 
 
 def vectors() -> list[dict[str, Any]]:

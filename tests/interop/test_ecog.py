@@ -1,0 +1,46 @@
+"""Our station and our vehicle against EcoG's `iso15118`, in every mode both sides have."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import ecog  # noqa: E402
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+
+
+@pytest.fixture(scope="module")
+def possible() -> None:
+    if reason := ecog.missing():
+        pytest.skip(reason)
+
+
+@pytest.mark.usefixtures("possible")
+@pytest.mark.parametrize("case", ecog.CASES, ids=lambda case: case.name)
+def test_a_session_with_ecog(case: ecog.Case, tmp_path: Path) -> None:
+    """From SupportedAppProtocol to SessionStop on both timelines, one JVM start included."""
+    command = [
+        sys.executable,
+        str(HERE / "matrix.py"),
+        "--json",
+        "--keep",
+        str(tmp_path),
+        "--only",
+        case.name,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=80, check=False)
+    row = json.loads(done.stdout)
+    assert row["case"] == case.name
+    assert row["ok"], f"{row['faults']}\nlogs in {tmp_path}\n{done.stderr[-2000:]}"
+
+
+def test_every_mode_is_tried_in_both_roles() -> None:
+    assert len(ecog.CASES) == len({case.name for case in ecog.CASES}) == 16
