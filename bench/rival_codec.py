@@ -21,11 +21,9 @@ def main() -> None:
     load_shared_settings()
     exi = EXI()
     exi.set_exi_codec(ExificientEXICodec())
-    for task in json.loads(sys.stdin.read()):
-        print(
-            json.dumps({"name": task["name"], **measure(exi, bytes.fromhex(task["exi"]), task["namespace"])})
-        )
-        sys.stdout.flush()
+    for line in sys.stdin:
+        task = json.loads(line)
+        print(json.dumps(measure(exi, bytes.fromhex(task["exi"]), task["namespace"])), flush=True)
 
 
 def measure(exi: Any, octets: bytes, namespace: str) -> dict[str, Any]:

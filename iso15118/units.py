@@ -12,16 +12,21 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 _MANTISSA_MAX: Final = 32767
+_LARGEST: Final = 32767e127
+_SMALLEST: Final = 0.5e-128
 
 
 def to_rational(value: float) -> tuple[int, int]:
     """`value` as (exponent, mantissa) with value = mantissa * 10**exponent.
 
     Exponent 0 for integers within 16 bits; otherwise the smallest exponent whose rounded mantissa
-    still fits (four to five significant digits). Raises ValueError for nan and infinities.
+    still fits (four to five significant digits); what is too small for any exponent is 0. Raises
+    ValueError for nan, infinities, and sizes above 32767e127.
     """
-    if not math.isfinite(value):
+    if not abs(value) <= _LARGEST:
         raise ValueError(f"{value} has no RationalNumber")
+    if abs(value) < _SMALLEST:
+        return 0, 0
     if value == int(value) and abs(value) <= _MANTISSA_MAX:
         return 0, int(value)
     exponent = max(-128, math.ceil(math.log10(abs(value) / _MANTISSA_MAX)))
@@ -52,8 +57,9 @@ class Limits:
     min_current_a: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.max_power_w, self.max_current_a, self.min_power_w, self.min_current_a) < 0:
-            raise ValueError("limits are magnitudes and cannot be negative")
+        values = (self.max_power_w, self.max_current_a, self.min_power_w, self.min_current_a)
+        if not all(value >= 0 for value in values):
+            raise ValueError("limits are magnitudes and cannot be negative or nan")
 
     def within(self, other: Limits) -> Limits:
         """The tighter of both, value by value."""

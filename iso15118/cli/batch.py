@@ -36,7 +36,7 @@ def run(source: str | None, convert: Callable[[Record], Record]) -> int:
     with _open(source) as stream:
         for number, line in _lines(stream):
             print(
-                json.dumps(_answer(number, line, convert), separators=(",", ":"), ensure_ascii=False),
+                json.dumps(_answer(number, line, convert), separators=(",", ":")),
                 flush=True,
             )
     return OK

@@ -44,7 +44,7 @@ def as_file(data: bytes) -> Iterator[Path]:
 
 def _json_lines(items: Iterable[TraceItem]) -> Iterator[str]:
     for item in items:
-        yield json.dumps(_record(item), separators=(",", ":"), ensure_ascii=False)
+        yield json.dumps(_record(item), separators=(",", ":"))
 
 
 def _record(item: TraceItem) -> dict[str, Any]:

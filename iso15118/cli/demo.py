@@ -14,8 +14,8 @@ from typing import Final
 from iso15118.cli.main import FAILED, OK
 
 LOOP_INTERVAL_S: Final = 0.24
-"""Slower than usual, as the standard still allows: two minutes of charging in fewer messages."""
-LOOPS: Final = 480
+"""Slower than usual, as the standard still allows: a minute of power in fewer messages."""
+LOOPS: Final = 220
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

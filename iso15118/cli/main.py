@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ class UsageError(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code and lets no error of this package escape."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _prepare_stdout()
     try:
         return _dispatch(arguments)
     except UsageError as error:
@@ -122,6 +124,13 @@ def _nearest(name: str) -> str:
 
     near = difflib.get_close_matches(name, COMMANDS, 1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _prepare_stdout() -> None:
+    """Documents go out as UTF-8; a terminal that cannot show a character gets its number."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        encoding = None if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def _abandon_stdout() -> None:

@@ -18,7 +18,7 @@ _HIDDEN_FIELDS: Final = frozenset({"header"})
 
 def json_line(event: ev.Event) -> str:
     """The event as one line of JSON."""
-    return json.dumps(ev.as_record(event), separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(ev.as_record(event), separators=(",", ":"))
 
 
 def brief(message: Any) -> str:

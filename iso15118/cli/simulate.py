@@ -77,7 +77,7 @@ def _as_json(result: Run) -> Iterator[str]:
 
     for event in result.events:
         yield json_line(event)
-    yield json.dumps(summary(result, ok=went_well(result)), separators=(",", ":"), ensure_ascii=False)
+    yield json.dumps(summary(result, ok=went_well(result)), separators=(",", ":"))
 
 
 def _as_text(result: Run) -> Iterator[str]:
@@ -156,7 +156,7 @@ def _many(args: argparse.Namespace) -> int:
     for result in _sessions(args):
         bad += not result.ok
         if args.json:
-            print(json.dumps(summary(result, ok=result.ok), separators=(",", ":"), ensure_ascii=False))
+            print(json.dumps(summary(result, ok=result.ok), separators=(",", ":")))
         else:
             print(_line(result))
     if not args.json:

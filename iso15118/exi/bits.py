@@ -18,9 +18,9 @@ UNSIGNED_GROUPS: Final = 10  # 70 bits: every bounded integer type of the schema
 BIG_INTEGER_GROUPS: Final = 24  # unbounded xs:integer: certificate serial numbers (20 octets)
 STRING_LENGTH_OFFSET: Final = 2  # length fields 0 and 1 announce string-table hits, not in use here
 MAX_CODE_POINT: Final = 0x10FFFF
-_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Control characters, surrogates and non-characters: EXI carries XML, which has no place for them."""
-_PADDING: Final = bytes(56)  # what one event or short record may read beyond the end, and 8 octets
+_PADDING: Final = bytes(48)  # more than one event or short record reads beyond the end
 
 
 class BitReader:
@@ -36,10 +36,10 @@ class BitReader:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.end = len(data) * 8
-        pairs = len(data) // 8 + 1 + len(_PADDING) // 8
+        pairs = len(data) // 8 + 5
         padded = data + _PADDING
-        layout = f">{pairs - 1}Q"
-        self.words = words = [0] * (2 * pairs - 2)
+        layout = f">{pairs}Q"
+        self.words = words = [0] * (2 * pairs)
         words[0::2] = struct.unpack_from(layout, padded)
         words[1::2] = struct.unpack_from(layout, padded, 4)
 

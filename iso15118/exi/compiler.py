@@ -18,7 +18,6 @@ from iso15118.exi.scalars import ScalarCodec
 from iso15118.exi.schema import AnyElement, Field, Scalar, TypeInfo, fields_of, info_of
 from iso15118.exi.tables import Kind, Production, QName, Slot, State, Step
 
-
 _RECORD_LEAVES: Final = 12
 
 

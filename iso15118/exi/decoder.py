@@ -62,7 +62,7 @@ class Decoder:
     """Decodes one message. Afterwards the flags tell what was met on the way."""
 
     __slots__ = (
-        "_names", "empty", "full_seen", "loop", "options", "reader", "schema_set", "trace", "unknown",
+        "_names", "empty", "full_seen", "loop", "max_depth", "options", "reader", "schema_set", "trace", "unknown",
     )  # fmt: skip
 
     def __init__(

@@ -10,11 +10,11 @@ import enum
 import functools
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
 from iso15118.exi.compiler import compile_kind, global_element
+from iso15118.exi.record import value_class
 from iso15118.exi.scalars import ScalarCodec, codec_for
 from iso15118.exi.schema import Field, Scalar, TypeInfo, V2GEnum, fields_of, info_of
 from iso15118.exi.tables import Kind, QName
@@ -32,7 +32,7 @@ _XSD_NAMES: Final = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Element:
     """An element name of a set and its type: a class or a scalar, neither if declarations differ."""
 

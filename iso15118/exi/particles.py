@@ -9,41 +9,43 @@ item again and again and leaves the counting to whoever walks the grammar.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from iso15118.exi.record import value_class
 from iso15118.exi.schema import Field, Group, fields_of, info_of
 
 ANY = "*"
 """The alternative of a choice that is a wildcard."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Terminal:
     """One element of a field; `alternative` restricts a choice to one element name (or ANY).
 
     Compared by identity (cheap): a content model holds one object per field and alternative.
     """
 
-    field: Field
-    alternative: str | None = None
+    __slots__ = ("alternative", "field")
+
+    def __init__(self, field: Field, alternative: str | None = None) -> None:
+        self.field = field
+        self.alternative = alternative
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Sequence:
     """All parts, in order."""
 
     parts: tuple[Particle, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Choice:
     """One of the parts."""
 
     parts: tuple[Particle, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Repeat:
     """`part`, `minimum` to `maximum` times; None is unbounded."""
 
@@ -52,7 +54,7 @@ class Repeat:
     maximum: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Open:
     """The optional rest of a bounded list; `limit` items of the field make it full."""
 
@@ -64,7 +66,7 @@ Particle = Terminal | Sequence | Choice | Repeat | Open
 Continuation = tuple[Particle, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Step:
     """One possible next element: `then` is the continuation behind it, `full` behind the last one."""
 

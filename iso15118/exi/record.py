@@ -9,7 +9,7 @@ methods are shared by all classes; fields, `replace`, `asdict` and pattern match
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar, dataclass_transform
 
 T = TypeVar("T")
 
@@ -19,14 +19,37 @@ _MISSING: Final = dataclasses.MISSING
 def record(cls: type[T]) -> type[T]:
     """Make `cls` a frozen, slotted dataclass with keyword-only fields."""
     shape = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True, kw_only=True)
-    made: Any = shape(cls)
+    kept: type[T] = _equip(shape(cls))
+    return kept
+
+
+@dataclass_transform(frozen_default=True)
+def value_class(cls: type[T]) -> type[T]:
+    """The same for small values of our own: fields may be given by position."""
+    shape = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)
+    made: Any = _equip(shape(cls))
+    made.__init__ = _init_by_position
+    kept: type[T] = made
+    return kept
+
+
+def _equip(made: Any) -> Any:
     made.__layout__ = tuple(
         (field.name, getattr(made, field.name).__set__, field.default) for field in dataclasses.fields(made)
     )
     for method in (_init, _repr, _eq, _hash, _setattr, _delattr, _reduce):
         setattr(made, f"__{method.__name__.strip('_')}__", method)
-    kept: type[T] = made
-    return kept
+    return made
+
+
+def _init_by_position(self: Any, *given: Any, **values: Any) -> None:
+    if len(given) > len(self.__layout__):
+        raise TypeError(f"{type(self).__name__} has {len(self.__layout__)} fields, {len(given)} given")
+    for (name, _, _), item in zip(self.__layout__, given, strict=False):
+        if name in values:
+            raise TypeError(f"{type(self).__name__}: {name!r} is given twice")
+        values[name] = item
+    _init(self, **values)
 
 
 def _init(self: Any, **values: Any) -> None:

@@ -19,10 +19,9 @@ import operator
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, Union, dataclass_transform
 
-from iso15118.exi.record import record
+from iso15118.exi.record import record, value_class
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,14 +30,14 @@ R = TypeVar("R")
 # --- scalars: the simple types, as values -----------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Boolean:
     """xs:boolean: one bit."""
 
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Integer:
     """A restriction of xs:integer. Bounds are inclusive; None means unbounded.
 
@@ -52,7 +51,7 @@ class Integer:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Text:
     """A restriction of xs:string, xs:anyURI or xs:ID; lengths count Unicode code points."""
 
@@ -61,7 +60,7 @@ class Text:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Binary:
     """A restriction of xs:hexBinary or xs:base64Binary; lengths count octets."""
 
@@ -71,7 +70,7 @@ class Binary:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Enumeration:
     """An enumerated string; the member order is the schema order and so the EXI index."""
 
@@ -117,14 +116,14 @@ Base64Binary = Annotated[bytes, Binary("base64Binary")]
 # --- markers inside Annotated -----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Xml:
     """The XML name of a field, where the naming rule does not give it."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Occurs:
     """How often a list field occurs; `maximum` None means unbounded."""
 
@@ -132,14 +131,14 @@ class Occurs:
     maximum: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Attribute:
     """The field is an XML attribute. `qualified`: in the namespace of its schema, else in none."""
 
     qualified: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Content:
     """The field is the character content of a simple type or of a complex type with simple content."""
 
@@ -147,7 +146,7 @@ class Content:
 # --- content models beyond "all fields in order" ----------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Group:
     """A particle of a content model written by hand: fields or groups, in sequence or choice.
 
@@ -162,7 +161,7 @@ class Group:
     maximum: int | None = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class AnyElement:
     """An element matched by a wildcard and not known to the schema set.
 
@@ -179,7 +178,7 @@ class AnyElement:
 # --- the class decorator ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TypeInfo:
     """What a class declares about itself.
 
@@ -249,7 +248,7 @@ def info_of(cls: type[Any]) -> TypeInfo:
 # --- fields, as the grammar compiler wants them -----------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Field:
     """One field of a schema class, resolved.
 

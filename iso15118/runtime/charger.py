@@ -36,6 +36,7 @@ from iso15118.runtime.net import (
 )
 from iso15118.runtime.session import Hardware, Session, peer_name
 from iso15118.runtime.stream import EventStream, Sink
+from iso15118.runtime.warm import warm_up
 
 STOP_GRACE_S: Final = 5.0
 """How long `stop` lets a running session end in an orderly way."""
@@ -130,6 +131,7 @@ class Charger:
         if self._open:
             return
         self._check_security()
+        await warm_up(self.config.services, "iso15118.secc.machine")
         interface = await wait_for_interface(self.interface)
         listener = tcp_listener(interface, self._port)
         loop = asyncio.get_running_loop()

@@ -23,6 +23,7 @@ from iso15118.runtime.events import ConnectFailed, InternalFault
 from iso15118.runtime.net import Interface, sdp_client_socket, tcp_connect, wait_for_interface
 from iso15118.runtime.session import Hardware, Session
 from iso15118.runtime.stream import EventStream, Sink
+from iso15118.runtime.warm import warm_up
 
 STOP_GRACE_S: Final = 5.0
 CONNECT_S: Final = 5.0
@@ -140,6 +141,7 @@ class Vehicle:
 
     async def _plug_in(self) -> None:
         try:
+            await warm_up(self.config.services, "iso15118.evcc.machine")
             interface = await wait_for_interface(self.interface)
             session = self._session = await self._reach(interface)
             await session.finished.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -15,6 +14,10 @@ from iso15118.messages.minimal import minimal
 
 if TYPE_CHECKING:
     from iso15118.secc.session import View
+
+
+_PLAUSIBLE: Final = 1e6
+"""V and A below this are reported as measured."""
 
 
 def refuse(view: View, request: V2GRequest, code: ResponseCode) -> V2GResponse:
@@ -62,7 +65,7 @@ def _present_dc(view: View, request: Any) -> dict[str, Any]:
 
 def _measured(value: float) -> RationalNumber:
     """A refusal goes out even where the measurement itself is what went wrong."""
-    return rational(value if math.isfinite(value) else 0.0)
+    return rational(value if abs(value) < _PLAUSIBLE else 0.0)
 
 
 _FILLERS: Final[Mapping[str, Callable[[View, Any], dict[str, Any]]]] = MappingProxyType(

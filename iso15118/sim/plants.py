@@ -115,7 +115,9 @@ class Battery:
     @property
     def stored_wh(self) -> float:
         """Integral of the open-circuit voltage over charge, from empty."""
-        soc = self.charge_as / self.capacity_as
+        return self._stored_wh(self.soc)
+
+    def _stored_wh(self, soc: float) -> float:
         i = self._segment(soc)
         x = soc - self._anchors[i]
         area = self._energies[i] + self._volts[i] * x + self._slopes[i] * x * x / 2
@@ -160,7 +162,6 @@ class Battery:
 
     def step(self, current_a: float, dt: float) -> float:
         """Let `current_a` flow in for `dt`; returns the energy that entered at the terminals (Wh)."""
-        before = self.stored_wh
         branch_v = self.r1_ohm * current_a
         decay = math.exp(-dt / self.tau_s)
         old_v = self.polarised_v
@@ -170,9 +171,19 @@ class Battery:
         into_branch = current_a * volt_seconds
         in_r0 = current_a * current_a * self.r0_ohm * dt
         self.polarised_v = new_v
-        self.charge_as += current_a * dt
         self.loss_wh += (in_r0 + into_branch - held) / SECONDS_PER_HOUR
-        return self.stored_wh - before + (into_branch + in_r0) / SECONDS_PER_HOUR
+        return self._move_charge(current_a * dt) + (into_branch + in_r0) / SECONDS_PER_HOUR
+
+    def _move_charge(self, charge_as: float) -> float:
+        """Take in charge; returns the energy that takes (Wh), exact for steps of any size."""
+        before = self.soc
+        first = self._segment(before)
+        voltage = self._volts[first] + self._slopes[first] * (before - self._anchors[first])
+        self.charge_as += charge_as
+        if self._segment(self.soc) != first:
+            return self.stored_wh - self._stored_wh(before)
+        mean_v = voltage + self._slopes[first] * charge_as / self.capacity_as / 2
+        return mean_v * charge_as / SECONDS_PER_HOUR
 
 
 class DcSupply:

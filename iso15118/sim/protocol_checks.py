@@ -110,6 +110,8 @@ def requests_and_responses_pair(recording: Recording) -> Found:
         elif sent and stem(message) != stem(waiting):
             yield t, f"response of another type: {type(message).__name__} to {type(waiting).__name__}"
         waiting = None if sent else message
+    if recording.scripted:
+        return
     asked: Any = None
     for t, sent, message in _messages(recording, "EVCC"):
         if sent and asked is not None:
@@ -217,7 +219,7 @@ def session_id_is_kept(recording: Recording) -> Found:
 
 def log_equals_wire(recording: Recording) -> Found:
     """What a side logs as sent is what it put on the wire: same frames, same order."""
-    for role in ("SECC", "EVCC"):
+    for role in ("SECC",) if recording.scripted else ("SECC", "EVCC"):
         stream = b"".join(data for _, sender, data in recording.wire if sender == role)
         frames = list(_frames(stream))
         logged = [

@@ -38,7 +38,6 @@ class Run:
     seed: int
     scenario: Scenario
     recording: Recording
-    scripted: bool = False
 
     @property
     def events(self) -> list[Any]:
@@ -79,7 +78,9 @@ class Run:
     @property
     def ok(self) -> bool:
         """Whether no checker was broken, and, without faults or a script, the session was completed."""
-        return not self.violations and (self.completed or bool(self.recording.faults) or self.scripted)
+        return not self.violations and (
+            self.completed or bool(self.recording.faults) or self.recording.scripted
+        )
 
     @property
     def delivered_wh(self) -> float:
@@ -155,7 +156,8 @@ def simulate(
             chosen = replace(chosen, ev=replace(chosen.ev, plan=()), evse=replace(chosen.evse, setpoints=()))
     injected = tuple(_faults(faults, seed, chosen))
     world = build(seed, chosen, injected, script, limit_s)
-    return Run(seed, chosen, world.run(), scripted=script is not None)
+    world.recording.scripted = script is not None
+    return Run(seed, chosen, world.run())
 
 
 def build(

@@ -121,11 +121,11 @@ def _wishes(chance: random.Random) -> tuple[tuple[float, Wish | None], ...]:
 
 
 def demo() -> Scenario:
-    """DC_BPT, Dynamic: a minute of charging at 60 kW, then a minute of feeding back at 20 kW."""
+    """DC_BPT, Dynamic: half a minute of charging at up to 60 kW, then feeding back at 20 kW."""
     plain = basic("DC_BPT", "dynamic", loops=1200)
     return replace(
         plain,
-        evse=replace(plain.evse, setpoints=((0.0, 60_000.0), (60.0, -20_000.0))),
+        evse=replace(plain.evse, setpoints=((0.0, 60_000.0), (25.0, -20_000.0))),
         ev=replace(plain.ev, soc=0.55),
     )
 

@@ -112,10 +112,10 @@ class VirtualEv:
         """Notice what has happened in the plant, which is at `now` already; True where a level changed."""
         plant = self.plant
         self._now = now
-        if plant.both_closed:
-            if self.energy_since is None:
-                self.energy_since = now
+        if self.energy_since is not None:
             self.energy_s = now - self.energy_since
+        elif plant.both_closed:
+            self.energy_since = now
         if plant.pilot.lost and self._used and not self.faults.fault:
             self.faults.fault = "control pilot lost"
             return True

@@ -172,10 +172,10 @@ class VirtualEvse:
         if self._unlocking and self._touch_safe():
             self.plant.locked, self._unlocking = False, False
             changed = True
-        if self.plant.both_closed:
-            if self.energy_since is None:
-                self.energy_since = now
+        if self.energy_since is not None:
             self.energy_s = now - self.energy_since
+        elif self.plant.both_closed:
+            self.energy_since = now
         if self._test is not _Test.NONE:
             self._step_test(now)
         if self._ramping_off or self._opening:

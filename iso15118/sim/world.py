@@ -71,7 +71,8 @@ class Recording:
     """All that was observed: events of both roles, octets on the wire, the truth in the plant.
 
     `wire` holds (t, sender, octets), `fed` (t, role) of snapshots, `closed` when each transport closed.
-    `gone` are roles whose computer was stopped by a fault, `overrun` tells that the world was cut off.
+    `gone` are roles whose computer was stopped by a fault, `overrun` tells that the world was cut off,
+    `scripted` that the car was played by a script, whose manners are its own affair.
     """
 
     faults: tuple[Fault, ...] = ()
@@ -90,6 +91,7 @@ class Recording:
     meter_wh: tuple[float, float] = (0.0, 0.0)
     balance_wh: float = 0.0
     is_dc: bool = True
+    scripted: bool = False
 
 
 class Side:

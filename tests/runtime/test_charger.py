@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 from support import LAB, Fake, Recorder, closing_fake, connect, fake_charger, gone, until
@@ -25,6 +27,8 @@ from iso15118.runtime.net import DYNAMIC_PORTS
 from iso15118.runtime.sinks import Memory
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.runtime]
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
 
 
 async def test_it_refuses_to_run_without_tls_unless_told_so():
@@ -356,3 +360,23 @@ async def test_a_sink_that_raises_is_dropped_and_told():
         pass
     assert len(memory.of(InternalFault)) == 1
     assert memory.of(ChargerListening)
+
+
+WARM = """
+import asyncio, sys
+from iso15118.config import SeccConfig
+from iso15118.control.common import EnergyService
+from iso15118.runtime.warm import warm_up
+from iso15118.messages import namespaces
+from iso15118.messages.registry import schema_set
+asyncio.run(warm_up([EnergyService.DC], "iso15118.secc.machine"))
+assert "iso15118.secc.machine" in sys.modules and "iso15118.messages.iso20.dc" in sys.modules
+for name in (namespaces.COMMON_MESSAGES, namespaces.DC):
+    cold = [c.__name__ for c in schema_set(name).classes if schema_set(name).kind(c).start is None]
+    assert not cold, cold
+"""
+
+
+async def test_everything_is_compiled_before_the_first_vehicle_comes():
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", WARM, cwd=PROJECT)
+    assert await process.wait() == 0

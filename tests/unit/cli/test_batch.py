@@ -51,6 +51,11 @@ def test_errors_of_the_codec_are_data(tmp_path, capsys):
     assert run(tmp_path, capsys, b'{"id": 7}\n', fail) == (OK, [{"id": 7, "error": "too short at bit 16"}])
 
 
+def test_an_id_that_no_encoding_can_write_comes_back(tmp_path, capsys):
+    line = b'{"id": "\\ud800", "text": "\xc3\xbc"}\n'
+    assert run(tmp_path, capsys, line, upper)[1] == [{"id": "\ud800", "text": "\u00dc"}]
+
+
 def test_a_defect_of_ours_is_marked_and_does_not_end_the_run(tmp_path, capsys):
     def broken(record):
         return {"value": 1 / record["n"]}

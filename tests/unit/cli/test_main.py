@@ -1,11 +1,15 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from iso15118.cli import main as program
 from iso15118.cli.main import COMMANDS, FAILED, OK, USAGE, main
 from iso15118.errors import ConfigError, DecodeError
+
+PROJECT = Path(__file__).parents[3]
 
 
 class Fake:
@@ -106,7 +110,12 @@ def test_help_loads_neither_commands_nor_asyncio():
         "sys.exit(f'loaded: {bad}' if bad else 0)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", probe],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        cwd=PROJECT,
     )
     assert done.returncode == 0, done.stderr
 
@@ -115,6 +124,23 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path):
     lines = tmp_path / "lines.jsonl"
     lines.write_text('{"id": 1}\n' * 20_000)
     script = f"{sys.executable} -m iso15118.cli decode --jsonl {lines} | head -1"
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False, cwd=PROJECT
+    )
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
+
+
+def test_output_survives_a_narrow_encoding(tmp_path):
+    key = '<ds:KeyName xmlns:ds="http://www.w3.org/2000/09/xmldsig#">\u00fc\U0001f50c</ds:KeyName>'
+    (tmp_path / "key.xml").write_text(key, encoding="utf-8")
+    script = f"{sys.executable} -m iso15118.cli encode -s xmldsig {tmp_path}/key.xml | {sys.executable} -m iso15118.cli decode -s xmldsig --xml"
+    done = subprocess.run(
+        ["sh", "-c", script],
+        capture_output=True,
+        timeout=30,
+        check=False,
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.stdout.decode("utf-8").strip() == key

@@ -75,7 +75,7 @@ class Sent:
     frame: Frame
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Bench:
     """One car, one station, one session."""
 
@@ -197,9 +197,10 @@ class Bench:
                     self.seen_events.append(event)
                 case Close():
                     self.closed_at = self.now
-        for hook in [h for h in self._hooks if h[0]()]:
-            self._hooks.remove(hook)
-            hook[1]()
+        due = [h for h in self._hooks if h[0]()]
+        self._hooks = [h for h in self._hooks if h not in due]
+        for _, act in due:
+            act()
             self._drain()
 
     def _answer(self, question: Any) -> None:

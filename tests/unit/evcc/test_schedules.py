@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from iso15118 import events
-from iso15118.control.ev import EvControllerBase, PowerStep, ScheduleDecision, ScheduleOption
+from iso15118.control.ev import EvControllerBase, PowerStep, ScheduleChoice, ScheduleDecision, ScheduleOption
+from iso15118.machine import Answer
 from iso15118.messages.iso20 import common as m
 from iso15118.messages.iso20.numbers import number, rational
 from iso15118.messages.iso20.types import RationalNumber
@@ -282,9 +283,6 @@ def test_supporting_points_of_the_configuration_are_told():
 
 
 def test_answer_to_another_question_is_not_taken():
-    from iso15118.control.ev import ScheduleChoice
-    from iso15118.machine import Answer
-
     bench = Bench(DC, SCHEDULED, answers=False)
     bench.run(until=bench.in_phase("SERVICE_DETAIL"))
     bench.run(until=lambda: bool(bench.questions))

@@ -10,7 +10,6 @@ from iso15118 import events
 from iso15118.control.common import EnergyService
 from iso15118.control.ev import EvControllerBase, ParameterSet
 from iso15118.messages.iso20 import common as m
-from iso15118.messages.iso20.numbers import rational
 from tests.unit.evcc.harness import AC, AC_BPT, DC, DC_BPT, DYNAMIC, SCHEDULED, SERVICES, Bench, config
 from tests.unit.evcc.station import integer, parameter_set
 
@@ -272,4 +271,3 @@ def test_parameter_values_may_be_rational_numbers():
     assert ParameterSet(2, 1, {"ControlMode": 2.0}).control_mode == 2
     assert ParameterSet(2, 1, {"ControlMode": float("nan")}).control_mode is None
     assert ParameterSet(2, 1, {}).control_mode is None
-    assert rational(2.0).value == 2

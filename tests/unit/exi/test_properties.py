@@ -21,7 +21,7 @@ from tests.unit.exi.generator import Generator
 
 ALL_SETS = pytest.mark.parametrize("namespace", SETS)
 SEEDS = st.integers(0, 2**64)
-FEW = settings(max_examples=40)
+FEW = settings(max_examples=25)
 
 
 def message(namespace: str, seed: int, foreign: bool = True) -> Any:

@@ -54,6 +54,7 @@ class Ev:
     control: ControlMode = ControlMode.DYNAMIC
     session_id: bytes = NO_SESSION
     stamp: int = 1_750_000_000_000_000
+    steps: tuple[tuple[int, float], ...] = ((3600, 1000.0),)
 
     @property
     def header(self) -> MessageHeader:
@@ -175,7 +176,7 @@ class Ev:
         self, *steps: tuple[int, float], tuple_id: int = 1, accepts: bool | None = None, anchor: int = 0
     ) -> Any:
         """A power profile of (seconds, W), in Scheduled mode."""
-        entries = [plan.PowerScheduleEntry(duration=s, power=R(w)) for s, w in steps or ((3600, 1000.0),)]
+        entries = [plan.PowerScheduleEntry(duration=s, power=R(w)) for s, w in steps or self.steps]
         told = plan.PowerToleranceAcceptance
         acceptance = {
             None: None,

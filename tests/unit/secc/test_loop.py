@@ -23,11 +23,12 @@ S, Code = State, ResponseCode
 
 
 def in_loop(service: str, control: str = "DYNAMIC", offer: EnergyOffer | None = None, **given: object) -> Bench:
-    """A session in the charge loop, perhaps under a special offer."""
+    """A session in the charge loop, perhaps under a special offer; the EV plans 1000 W for as long as it can."""
     if offer is None:
         return reach(S.CHARGE_LOOP, service, control, **given)
     made = reach(S.SCHEDULE_EXCHANGE, service, control, **given)
     made.offer = offer
+    made.ev.steps = ((min(3600, offer.offers[0].duration_s), 1000.0),)
     return walk(made, S.CHARGE_LOOP)
 
 
