@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-RIVAL = Path(__file__).with_name("rival_codec.py")
+RIVAL = Path(__file__).with_name("_rival_codec.py")
 
 
 @dataclass(frozen=True, slots=True)

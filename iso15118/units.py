@@ -40,7 +40,7 @@ def to_rational(value: float) -> tuple[int, int]:
 
 
 def from_rational(exponent: int, mantissa: int) -> float:
-    """mantissa * 10**exponent, exact in decimal before it becomes a float."""
+    """The value mantissa * 10**exponent, exact in decimal before it becomes a float."""
     return float(mantissa * 10**exponent) if exponent >= 0 else mantissa / 10**-exponent
 
 

@@ -287,8 +287,8 @@ class Charger:
     async def _abort_all(self) -> None:
         if self._session is not None:
             await self._session.aclose()
-        while self._past:
-            await asyncio.gather(*self._past, return_exceptions=True)
+        if self._past:
+            await asyncio.wait(self._past)
 
     def _on_refused(self, peer: str) -> None:
         if self._refusals.admit(now := asyncio.get_running_loop().time()):

@@ -102,8 +102,8 @@ class Driver:
     async def aclose(self) -> None:
         """End, and wait until no question's task is left."""
         self.end()
-        while self._questions:
-            await asyncio.gather(*self._questions, return_exceptions=True)
+        if self._questions:
+            await asyncio.wait(self._questions)
 
     # --- the pump -----------------------------------------------------------------------------
 

@@ -35,8 +35,10 @@ def danger(record: Record, evse: EvseState) -> tuple[str, Fault]:
         return f"hardware fault: {evse.fault}", Fault.LOCAL
     if evse.cp in (CpState.E, CpState.F) and record.state not in _EARLY_STATES:
         return f"control pilot {evse.cp.value}", Fault.LOCAL
-    if not record.energised or record.opening:
-        return "", Fault.NONE
+    return _while_energised(record, evse) if record.energised and not record.opening else ("", Fault.NONE)
+
+
+def _while_energised(record: Record, evse: EvseState) -> tuple[str, Fault]:
     if record.state in _POWER_STATES and not evse.cp.ready:
         return f"control pilot {evse.cp.value} while energised", Fault.REMOTE
     if record.state in _POWER_STATES and not evse.locked:

@@ -234,7 +234,9 @@ def scalar_of(datatype: str) -> Any:
         return Integer("integer", int(bounds[1]), int(bounds[2]))
     members = re.fullmatch(r"enumeration of (\d+)", datatype)
     if members:
-        return Enumeration(enum.Enum("Members", {f"V{i}": f"V{i}" for i in range(int(members[1]))}))
+        enumeration: Any = enum.Enum
+        made = enumeration("made", {f"V{i}": f"V{i}" for i in range(int(members[1]))})
+        return Enumeration(made)
     return {
         "unsignedInteger": Integer("nonNegativeInteger", 0),
         "signedInteger": Integer("integer"),

@@ -21,7 +21,7 @@ from iso15118.messages.registry import SETS, schema_set
 from tests.unit.exi.generator import VECTORS
 
 MUTATIONS = 20_000
-SECONDS = 40  # a hundred times what is needed here: slow machines pass, quadratic decoders do not
+SECONDS = 60  # of CPU; a good ten times what is needed: slow machines pass, quadratic decoders do not
 LOOSE = Options(facets=False)
 
 
@@ -56,9 +56,9 @@ def mutations() -> Iterator[tuple[str, bytes]]:
         yield namespace, mutated(octets, source.choice(originals)[1], source)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_mutated_messages_decode_or_are_refused() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     read = misplaced = 0
     for number, (namespace, octets) in enumerate(mutations()):
         known = schema_set(namespace)
@@ -74,7 +74,7 @@ def test_mutated_messages_decode_or_are_refused() -> None:
             to_json(value, known)
             from_xml(to_xml(value, known), known)
     assert misplaced == 0
-    assert time.perf_counter() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert MUTATIONS / 100 < read < MUTATIONS  # both outcomes were met
 
 
@@ -107,7 +107,7 @@ def test_long_monotonous_input_takes_little_time(namespace: str, filling: str) -
     known = schema_set(namespace)
     pattern = bytes.fromhex(filling)
     body = (pattern * (MAX_MESSAGE_OCTETS // len(pattern) + 1))[: MAX_MESSAGE_OCTETS - 2]
-    started = time.perf_counter()
+    started = time.process_time()
     for code in range(0, len(known.elements), 5):
         head = (0x80 << known.document_width | code) << (8 - known.document_width)
         octets = bytearray(head.to_bytes(2, "big") + body)
@@ -116,7 +116,7 @@ def test_long_monotonous_input_takes_little_time(namespace: str, filling: str) -
             decode(bytes(octets), known)
         except DecodeError:
             continue
-    assert time.perf_counter() - started < SECONDS
+    assert time.process_time() - started < SECONDS
 
 
 def test_the_longest_message_takes_little_time() -> None:
@@ -128,10 +128,10 @@ def test_the_longest_message_takes_little_time() -> None:
         f"<SignatureMethod Algorithm='a'/>{reference * 4096}</SignedInfo>"
     )
     octets = encode(from_xml(text, known), known)
-    started = time.perf_counter()
+    started = time.process_time()
     value = decode(octets, known)
     assert len(value.reference) == 4096
-    assert time.perf_counter() - started < SECONDS / 4
+    assert time.process_time() - started < SECONDS / 4
     cut = octets[:-1000]
     with pytest.raises(DecodeError):
         decode(cut, known)

@@ -18,7 +18,7 @@ RATIONAL = RationalNumber(exponent=-1, value=5)
 def test_values_compare_hash_and_show_their_fields() -> None:
     assert RATIONAL == RationalNumber(exponent=-1, value=5) != RationalNumber(exponent=0, value=5)
     assert len({RATIONAL, RationalNumber(exponent=-1, value=5)}) == 1
-    assert RATIONAL != 5
+    assert object() != RATIONAL
     assert repr(RATIONAL) == "RationalNumber(exponent=-1, value=5)"
     assert Integer("byte", 0, 1) != Integer("short", 0, 1)
 
@@ -40,15 +40,20 @@ def test_fields_by_name_and_by_position() -> None:
     assert DisplayParameters().present_soc is None
 
 
+RATIONAL_CLASS: Any = RationalNumber
+OCCURS_CLASS: Any = Occurs
+INTEGER_CLASS: Any = Integer
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda: RationalNumber(exponent=1), "RationalNumber needs 'value'"),
-        (lambda: RationalNumber(exponent=1, value=1, unit="V"), "RationalNumber has no field 'unit'"),
-        (lambda: RationalNumber(1, 2), "positional"),
-        (lambda: Occurs(1, 2, 3), "Occurs has 2 fields, 3 given"),
-        (lambda: Occurs(1, minimum=2), "'minimum' is given twice"),
-        (lambda: Integer(), "Integer needs 'builtin'"),
+        (lambda: RATIONAL_CLASS(exponent=1), "RationalNumber needs 'value'"),
+        (lambda: RATIONAL_CLASS(exponent=1, value=1, unit="V"), "RationalNumber has no field 'unit'"),
+        (lambda: RATIONAL_CLASS(1, 2), "positional"),
+        (lambda: OCCURS_CLASS(1, 2, 3), "Occurs has 2 fields, 3 given"),
+        (lambda: OCCURS_CLASS(1, minimum=2), "'minimum' is given twice"),
+        (INTEGER_CLASS, "Integer needs 'builtin'"),
     ],
 )
 def test_wrong_arguments(make: Any, reason: str) -> None:

@@ -70,14 +70,8 @@ def test_what_is_no_message(value: Any) -> None:
 
 
 def test_choices_in_mixed_content() -> None:
-    info = xmldsig.KeyInfo(
-        items=(
-            "text",
-            xmldsig.KeyName(value="k"),
-            AnyElement("urn:x", "a"),
-            xmldsig.RSAKeyValue(modulus=b"", exponent=b""),
-        )
-    )
+    key: Any = xmldsig.RSAKeyValue(modulus=b"", exponent=b"")
+    info = xmldsig.KeyInfo(items=("text", xmldsig.KeyName(value="k"), AnyElement("urn:x", "a"), key))
     assert validate(info) == ()  # any global element may stand behind the wildcard
     assert validate(xmldsig.KeyInfo(items=("text",)))[0].reason == "0 items, at least 1 needed"
     wrong = altered(info, items=(5, None))

@@ -219,25 +219,23 @@ def frame_of(message: Any, payload_type: int | None = None) -> bytes:
 
 def effects(command: Any, state: EvseState) -> list[dict[str, Any]]:
     """The levels that follow from a command, one snapshot after the other."""
+    levels: list[dict[str, Any]] = []
     match command:
-        case api.LockConnector():
-            return [{"locked": True}]
-        case api.UnlockConnector():
-            return [{"locked": False}]
+        case api.LockConnector() | api.UnlockConnector():
+            levels = [{"locked": isinstance(command, api.LockConnector)}]
         case api.RunCableCheck():
-            return [{"cable_check": Check.RUNNING}, {"cable_check": Check.PASSED}]
+            levels = [{"cable_check": Check.RUNNING}, {"cable_check": Check.PASSED}]
         case api.CloseContactor():
-            return [{"contactor": Contactor.CLOSED}]
+            levels = [{"contactor": Contactor.CLOSED}]
         case api.SetDcTarget(voltage_v=0.0):
-            return [{"current_a": 0.0}]
-        case api.SetDcTarget(voltage_v=voltage, current_a=current):
-            closed = state.contactor is Contactor.CLOSED
-            return [{"voltage_v": min(voltage, 400.0), "current_a": current}] if closed else []
+            levels = [{"current_a": 0.0}]
+        case api.SetDcTarget(voltage_v=voltage, current_a=current) if state.contactor is Contactor.CLOSED:
+            levels = [{"voltage_v": min(voltage, 400.0), "current_a": current}]
         case api.SetAcTarget(power_w=power):
-            return [{"power_w": power}]
+            levels = [{"power_w": power}]
         case api.OpenContactor() | api.Deenergise():
-            return [{"contactor": Contactor.OPEN, "voltage_v": 0.0, "current_a": 0.0, "power_w": 0.0}]
-    return []
+            levels = [{"contactor": Contactor.OPEN, "voltage_v": 0.0, "current_a": 0.0, "power_w": 0.0}]
+    return levels
 
 
 # --- a bench in a state -----------------------------------------------------------------------

@@ -112,7 +112,9 @@ def test_profile_is_mandatory_in_scheduled_mode() -> None:
 def test_dynamic_profile_in_a_scheduled_session() -> None:
     made = scheduled()
     steps = plan.EVPowerProfileEntryList(
-        ev_power_profile_entry=(plan.PowerScheduleEntry(duration=1, power=plan.RationalNumber(exponent=0, value=0)),)
+        ev_power_profile_entry=(
+            plan.PowerScheduleEntry(duration=1, power=plan.RationalNumber(exponent=0, value=0)),
+        )
     )
     steered = plan.EVPowerProfile(
         time_anchor=0, control_mode=plan.Dynamic_EVPPTControlMode(), ev_power_profile_entries=steps

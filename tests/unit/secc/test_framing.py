@@ -170,7 +170,11 @@ def test_a_response_is_no_request() -> None:
 def test_a_bare_type_is_no_request() -> None:
     made = reach(S.SERVICE_DISCOVERY)
     mode = dc.DC_CPDReqEnergyTransferMode(
-        **{f.name: R(1) for f in dc.DC_CPDReqEnergyTransferMode.__dataclass_fields__.values() if f.name != "target_soc"}
+        **{
+            f.name: R(1)
+            for f in dc.DC_CPDReqEnergyTransferMode.__dataclass_fields__.values()
+            if f.name != "target_soc"
+        }
     )
     made.send_octets(encode_frame(0x8004, encode(mode, schema_set(ns.DC))))
     assert made.end.reason is EndReason.PROTOCOL
@@ -245,7 +249,12 @@ def test_everything_said_is_an_event_with_its_octets() -> None:
     request = made.ev.service_discovery()
     response = made.send(request)
     (heard,), (said,) = made.seen_events(MessageReceived), made.seen_events(MessageSent)
-    assert (heard.message, heard.payload_type, heard.role, heard.t) == (request, 0x8002, "SECC", made.clock.now)
+    assert (heard.message, heard.payload_type, heard.role, heard.t) == (
+        request,
+        0x8002,
+        "SECC",
+        made.clock.now,
+    )
     assert said.message == response
     assert encode_frame(0x8002, said.exi) == next(o.data for o in made.outputs if hasattr(o, "data"))
 

@@ -163,9 +163,7 @@ def test_per_phase_values_add_up() -> None:
     ids=str,
 )
 def test_implausible_ac_parameters(values: dict[str, float]) -> None:
-    made = reach(
-        S.CHARGE_PARAMETER_DISCOVERY, "AC_BPT" if any("discharge" in k for k in values) else "AC"
-    )
+    made = reach(S.CHARGE_PARAMETER_DISCOVERY, "AC_BPT" if any("discharge" in k for k in values) else "AC")
     response = parameters(made, **values)
     assert response.response_code is Code.FAILED_WRONG_CHARGE_PARAMETER
     assert made.end.requirement == "V2G20-1619"
@@ -311,7 +309,9 @@ def test_merging_keeps_the_lesser_of_both_directions() -> None:
     assert merged.steps == (OfferStep(120, 5.0, 3.0, 0.4, 0.2), OfferStep(900, 1.0))
 
 
-@pytest.mark.parametrize("answer", [RuntimeError("no grid"), None, 5_000, Offer((OfferStep(1, 1.0),))], ids=str)
+@pytest.mark.parametrize(
+    "answer", [RuntimeError("no grid"), None, 5_000, Offer((OfferStep(1, 1.0),))], ids=str
+)
 def test_no_offer_from_the_controller_fails(answer: object) -> None:
     made = reach(S.SCHEDULE_EXCHANGE)
     made.answering = False

@@ -54,7 +54,7 @@ def test_smallest_priority_number_wins_whatever_the_order() -> None:
 
 @pytest.mark.req("V2G20-169")
 def test_what_is_not_served_does_not_count() -> None:
-    made, response = negotiate(
+    _, response = negotiate(
         protocol("urn:tesla:din:2018:MsgDef", 1, 0, 0, 7),
         protocol(ns.DIN, 2, 1, 2),
         protocol(ns.ISO2, 3, 2, 2),
@@ -98,7 +98,7 @@ def test_no_negotiation_has_no_schema_id_and_ends(offer: sap.AppProtocol) -> Non
 
 
 def test_nothing_of_iso_15118_20_without_tls() -> None:
-    made, response = negotiate(protocol(ns.DC), protocol(ns.AC), tls=True)
+    _, response = negotiate(protocol(ns.DC), protocol(ns.AC), tls=True)
     assert response.response_code is NO
 
 

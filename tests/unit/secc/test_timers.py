@@ -411,7 +411,9 @@ def test_the_ev_has_four_seconds_to_close() -> None:
 
 def test_a_session_ends_once() -> None:
     made = reach(S.CHARGE_LOOP)
+    assert not made.machine.ended
     made.send(made.ev.service_discovery())
     made.advance(100.0)
     made.levels(emergency_stop=True)
+    assert made.machine.ended
     assert len([e for e in made.events if type(e).__name__ == "SessionEnded"]) == 1
