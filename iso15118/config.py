@@ -60,9 +60,14 @@ class SeccTimers:
 
 @dataclass(frozen=True, slots=True)
 class EvccTimers:
-    """EVCC side timers in seconds (ISO 15118-20 Tables 215 to 218); message timeouts stand with the messages."""
+    """EVCC side timers in seconds (ISO 15118-20 Tables 215 to 218); message timeouts stand with the messages.
+
+    `loop_message_s` is the message timeout of the charge loop, 0.5 by the standard; more is a
+    deviation for slow peers and busy test machines.
+    """
 
     communication_setup_s: float = 20.0
+    loop_message_s: float = 0.5
     ongoing_s: float = 60.0
     customer_s: float = 300.0
     cable_check_s: float = 40.0

@@ -19,7 +19,7 @@ from iso15118.events import EndReason, Fault
 from iso15118.machine import Utc
 from iso15118.messages.iso20.exchanges import exchange_of, is_failure
 from iso15118.messages.iso20.numbers import stamp, utc_of
-from iso15118.messages.iso20.types import MessageHeader, V2GRequest, V2GResponse
+from iso15118.messages.iso20.types import ChargeLoopReq, MessageHeader, V2GRequest, V2GResponse
 from iso15118.messages.sap import SupportedAppProtocolReq, SupportedAppProtocolRes
 from iso15118.units import Envelope
 
@@ -179,7 +179,9 @@ class Ev:
         of another type, FAILED (unless `accept_failure`) [V2G20-735], or of another session.
         """
         exchange = exchange_of(type(request))
-        answer = await _Await(Exchange(request, exchange.evcc_timeout_s, then))
+        loop = isinstance(request, ChargeLoopReq)
+        timeout_s = self.config.timers.loop_message_s if loop else exchange.evcc_timeout_s
+        answer = await _Await(Exchange(request, timeout_s, then))
         if not isinstance(answer, response):
             self.fail(f"{type(answer).__name__} instead of {response.__name__}")
         if is_failure(answer.response_code):

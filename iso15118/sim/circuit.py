@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from iso15118.control.common import CpState
+from iso15118.sim.battery import SECONDS_PER_HOUR, Battery
 from iso15118.sim.plants import (
-    SECONDS_PER_HOUR,
     AcConverter,
-    Battery,
     Contactor,
     DcSupply,
     IsolationTester,

@@ -1,4 +1,4 @@
-"""The physics of both sides, one small model per device; `circuit.py` joins them.
+"""The physics of both sides, one small model per device; `circuit.py` joins them with `battery.py`.
 
 All are advanced by `step(dt)` and know no clock. Within a step the current is constant, so that charge,
 energy and losses are exact for any step length: what the meter counts is what the battery stores

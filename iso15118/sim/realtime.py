@@ -97,12 +97,13 @@ class BenchStation(evse.EvseControllerBase):
         return bool(due)
 
     def _drive(self, voltage_v: float, current_a: float) -> None:
-        """Pre-charge sets the voltage; from then on a battery holds it."""
+        """Pre-charge sets the voltage; from then on a battery holds it, as far as the set-point allows."""
         if voltage_v <= 0 or abs(current_a) == PRE_CHARGE_A:
             self._set(voltage_v=max(voltage_v, 0.0), current_a=0.0)
         else:
             closed = self.state.contactor is Contactor.CLOSED
-            self._set(current_a=current_a if closed else 0.0)
+            held = min(self.state.voltage_v, voltage_v)
+            self._set(voltage_v=held, current_a=current_a if closed else 0.0)
 
     def _meter(self, elapsed_h: float) -> None:
         power = self.state.power_w or self.state.voltage_v * self.state.current_a

@@ -15,10 +15,10 @@ from iso15118.evcc.machine import EvccMachine
 from iso15118.events import MessageSent, SessionEnded, StateEntered, as_record
 from iso15118.machine import Entropy, Machine, Utc
 from iso15118.secc.machine import SeccMachine
+from iso15118.sim.battery import Battery
 from iso15118.sim.checkers import Violation, check
 from iso15118.sim.circuit import AcPlant, DcPlant, Plant
 from iso15118.sim.faults import Fault, parse
-from iso15118.sim.plants import Battery
 from iso15118.sim.scenarios import Scenario, basic
 from iso15118.sim.virtual_ev import VirtualEv
 from iso15118.sim.virtual_evse import VirtualEvse

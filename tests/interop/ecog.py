@@ -17,22 +17,25 @@ import tempfile
 import time
 import venv
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from iso15118.config import EvccConfig, SeccConfig, SeccTimers
+from iso15118.config import EvccConfig, EvccTimers, SeccConfig, SeccTimers
 from iso15118.control.common import ControlMode, EnergyService
 from iso15118.errors import Iso15118Error
 from iso15118.events import MessageReceived, MessageSent, SessionEnded, as_record
+from iso15118.exi.schema import info_of
 from iso15118.runtime.charger import Charger
 from iso15118.runtime.lab import EV_INTERFACE, EVSE_INTERFACE, problem
 from iso15118.runtime.vehicle import Vehicle
 from iso15118.sim.controllers import AC_CAR, AC_STATION, DC_STATION
 from iso15118.sim.realtime import BenchCar, BenchStation, run_bench
+from iso15118.sim.run import simulate
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PEER = PROJECT.parent / "shared" / "interop" / "ecog" / "ecog_peer.py"
+WARM_PEER = Path(__file__).resolve().parent / "_peer.py"
 OWN_VENV = PROJECT / ".ecogvenv"
 PACKAGE = "iso15118==0.31.2"
 
@@ -151,7 +154,8 @@ async def run_case(case: Case, folder: Path) -> Outcome:
 async def _our_station(case: Case, folder: Path, outcome: Outcome, seen: list[Any]) -> None:
     # Their car refuses a meter's discharge reading: it looks for the element under a wrong name.
     metered = not case.service.bidirectional
-    limits = AC_STATION if case.service.is_ac else DC_STATION
+    # In the Dynamic loop it takes 400 V at most, after a pre-charge to as much as the station gives.
+    limits = AC_STATION if case.service.is_ac else replace(DC_STATION, max_voltage_v=400.0)
     station = BenchStation(limits, cable_check_s=0.5, metered=metered)
     config = SeccConfig(
         services=(case.service,),
@@ -183,6 +187,7 @@ async def _our_vehicle(case: Case, folder: Path, outcome: Outcome, seen: list[An
         pre_charge_tolerance_v=PEER_PRE_CHARGE_V,
         max_loops=LOOPS,
         insecure_no_tls=True,
+        timers=EvccTimers(loop_message_s=LOOP_SEQUENCE_S),
     )
     vehicle = Vehicle(config, car, EV_INTERFACE, state=car.state, sinks=[seen.append])
     ready = folder / "ready"
@@ -206,9 +211,22 @@ async def _until(condition: Callable[[], bool]) -> None:
 @contextlib.asynccontextmanager
 async def peer(case: Case, folder: Path, arguments: list[str]) -> Any:
     """The peer as a process in its own session; it and its JVM are gone afterwards."""
-    command = [str(ecog_python()), "-u", str(PEER), *arguments, "--protocol", case.protocol, "--quick-end"]
+    warmup = folder / "warmup"
+    warmup.write_text("\n".join(_warmup(case)))
+    command = [
+        str(ecog_python()),
+        "-u",
+        str(WARM_PEER),
+        str(PEER),
+        str(warmup),
+        *arguments,
+        "--protocol",
+        case.protocol,
+        "--quick-end",
+    ]
     command += ["--timeline", str(folder / "peer.jsonl"), "--timeout", str(SESSION_S - 5)]
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    environment["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # quick to start
     with (folder / "peer.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
@@ -219,6 +237,12 @@ async def peer(case: Case, folder: Path, arguments: list[str]) -> Any:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, 9)
             await process.wait()
+
+
+def _warmup(case: Case) -> list[str]:
+    """Every message of a simulated session of this kind, as namespace and EXI."""
+    run = simulate(case.service.name, case.control.name.lower(), loops=2)
+    return [f"{info_of(type(sent.message)).namespace} {sent.exi.hex()}" for sent in run.messages]
 
 
 # --- the verdict ------------------------------------------------------------------------------

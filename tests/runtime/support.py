@@ -7,7 +7,7 @@ import contextlib
 import math
 from collections import deque
 
-from iso15118.config import EvccConfig, SeccConfig
+from iso15118.config import EvccConfig, EvccTimers, SeccConfig, SeccTimers
 from iso15118.control.common import ControlMode, EnergyService
 from iso15118.machine import Close, PeerClosed
 from iso15118.runtime.charger import Charger
@@ -69,6 +69,9 @@ class Recorder:
 
 
 LAB = {"insecure_no_tls": True}
+# Half a second per loop turn is tested under virtual time; here a busy machine must not decide.
+PATIENT_EVSE = {**LAB, "timers": SeccTimers(loop_sequence_s=10.0, hardware_silence_s=10.0)}
+PATIENT_CAR = {**LAB, "timers": EvccTimers(loop_message_s=10.0, hardware_silence_s=10.0)}
 
 
 def fake_charger(machines, controller=None, **options):
@@ -113,7 +116,7 @@ async def station(service=EnergyService.DC, sinks=(), **options):
     """A real charger on loopback with a bench station: (charger, bench)."""
     bench, _ = benches(service)
     charger = Charger(
-        SeccConfig(services=(service,), **LAB),
+        SeccConfig(services=(service,), **PATIENT_EVSE),
         bench,
         "lo",
         state=bench.state,
@@ -142,7 +145,7 @@ def car_for(charger, service=EnergyService.DC, control=ControlMode.DYNAMIC, sink
     settings = EvccConfig(
         services=(service,),
         control_mode=control,
-        **{"loop_interval_s": 0.02, "poll_interval_s": 0.02, "max_loops": 3, **LAB, **config},
+        **{"loop_interval_s": 0.02, "poll_interval_s": 0.02, "max_loops": 3, **PATIENT_CAR, **config},
     )
     vehicle = Vehicle(settings, bench, "lo", state=bench.state, charger=charger.address, sinks=sinks)
     return vehicle, bench

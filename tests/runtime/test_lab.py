@@ -81,19 +81,19 @@ from iso15118.runtime.net import find_interface
 from iso15118.discovery.events import SdpAnswered, SdpDatagramIgnored, SdpListening, SdpSilent, SeccFound
 from iso15118.runtime.sinks import Memory
 from iso15118.sim.realtime import BenchStation, BenchCar
-from support import living, drive, until
+from support import PATIENT_CAR, PATIENT_EVSE, living, drive, until
 
 async def main():
     seen, ev = Memory(), Memory()
     bench, car = BenchStation(cable_check_s=0.1), BenchCar()
-    config = SeccConfig(insecure_no_tls=True)
+    config = SeccConfig(**PATIENT_EVSE)
     charger = Charger(config, bench, "vse", state=bench.state, sinks=[seen])
     async with charger, living(bench, charger.evse.write):
         # A charger on another cable of the same host hears nothing of this one.
         deaf_seen = Memory()
         deaf = Charger(config, BenchStation(), "x1", state=bench.state, sinks=[deaf_seen])
         async with deaf:
-            vehicle = Vehicle(EvccConfig(insecure_no_tls=True, max_loops=2), car, "vev", state=car.state, sinks=[ev])
+            vehicle = Vehicle(EvccConfig(**PATIENT_CAR, max_loops=2), car, "vev", state=car.state, sinks=[ev])
             result = await drive(vehicle, car)
         assert result.as_intended, result
         (found,) = ev.of(SeccFound)

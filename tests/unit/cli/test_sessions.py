@@ -165,6 +165,13 @@ def test_a_lab_needs_a_command(run):
     assert run("lab", "--")[0] == USAGE
 
 
+def patience(folder):
+    """Options for either side: a busy machine must not decide, 0.5 s turns are tested under virtual time."""
+    (folder / "secc.toml").write_text("[timers]\nloop_sequence_s = 10.0\nhardware_silence_s = 10.0\n")
+    (folder / "evcc.toml").write_text("[timers]\nloop_message_s = 10.0\nhardware_silence_s = 10.0\n")
+    return f"--config {folder}/secc.toml", f"--config {folder}/evcc.toml"
+
+
 def lab_sh(script):
     """A shell script inside the lab."""
     return subprocess.run(
@@ -188,9 +195,10 @@ def test_the_lab_hands_on_the_exit_code():
 @pytest.mark.parametrize(("energy", "control"), [("DC_BPT", "dynamic"), ("AC", "scheduled")])
 def test_charger_and_vehicle_over_a_network(energy, control, tmp_path):
     station = tmp_path / "station.jsonl"
+    secc, evcc = patience(tmp_path)
     done = lab_sh(
-        f"{PROGRAM} charger --interface vse --energy {energy} --once --json --insecure-no-tls > {station} & "
-        f"{PROGRAM} vehicle --interface vev --energy {energy} --control {control} --loops 3 --once --json "
+        f"{PROGRAM} charger --interface vse {secc} --energy {energy} --once --json --insecure-no-tls > {station} & "
+        f"{PROGRAM} vehicle --interface vev {evcc} --energy {energy} --control {control} --loops 3 --once --json "
         "--insecure-no-tls; ev=$?; wait $!; echo station=$? vehicle=$ev"
     )
     *events, codes = done.stdout.splitlines()
@@ -228,9 +236,10 @@ def test_sigterm_ends_a_waiting_charger(tmp_path):
 def test_sigterm_in_a_session_ends_it_in_an_orderly_way_on_both_sides(stopped, tmp_path):
     (tmp_path / "stop.py").write_text(STOP)
     stop = f"{sys.executable} {tmp_path}/stop.py DC_ChargeLoopRes"
+    secc, evcc = patience(tmp_path)
     sides = {
-        "charger": "charger --interface vse --once",
-        "vehicle": "vehicle --interface vev --energy DC --loops 0 --once",
+        "charger": f"charger --interface vse --once {secc}",
+        "vehicle": f"vehicle --interface vev --energy DC --loops 0 --once {evcc}",
     }
     other = "vehicle" if stopped == "charger" else "charger"
     done = lab_sh(

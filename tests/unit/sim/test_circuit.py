@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from iso15118.sim.battery import Battery
 from iso15118.sim.circuit import AcPlant, DcPlant, Plant
-from iso15118.sim.plants import Battery
 
 
 def let_pass(plant: Plant, seconds: float) -> None:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from iso15118.control.common import Contactor as Position
 from iso15118.control.common import CpState
+from iso15118.sim.battery import Battery
 from iso15118.sim.plants import (
     AcConverter,
-    Battery,
     Contactor,
     DcSupply,
     IsolationTester,
