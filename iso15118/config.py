@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 
 from iso15118.control.common import ControlMode, EnergyService
 from iso15118.errors import ConfigError
+from iso15118.quirks import Quirk
 
 
 class _FromToml:
@@ -102,6 +103,7 @@ class SeccConfig(_FromToml):
     authorization_attempts: int = 3
     time_unit: Literal["us", "s"] = "us"
     discharge_sign: Literal["mirror", "positive", "negative"] = "mirror"
+    quirks: tuple[Quirk, ...] = ()
     pre_charge_tolerance_v: float = 20.0
     profile_violations: int = 3
     insecure_no_tls: bool = False

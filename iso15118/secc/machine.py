@@ -123,6 +123,8 @@ class SeccMachine:
             case _ if self._ended:
                 return
             case LinkUp():
+                for quirk in self._config.quirks:
+                    self._emit(events.Decision, what="quirk", why=quirk.value)
                 self._timers.start(COMMUNICATION_SETUP, self._config.timers.communication_setup_s, now)
             case Bytes(data=data):
                 self.tick(now)  # a late request is late, whichever of both the driver noticed first

@@ -11,7 +11,7 @@ import contextlib
 import sys
 from pathlib import Path
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 def warm(codec, lines):

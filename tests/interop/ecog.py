@@ -39,11 +39,12 @@ WARM_PEER = Path(__file__).resolve().parent / "_peer.py"
 OWN_VENV = PROJECT / ".ecogvenv"
 PACKAGE = "iso15118==0.31.2"
 
-SESSION_S = 40.0
+SESSION_S = 60.0
 """Longest a session with its two JVM starts may take."""
 LOOPS = 4
-LOOP_SEQUENCE_S = 3.0
-"""Instead of 0.5 s: their codec is a JVM that a busy machine delays by more."""
+STRICT_LOOP_S = 0.5
+RELAXED_LOOP_S = 3.0
+"""Instead of 0.5 s between the messages of the loop: a busy machine delays the peer's JVM by more."""
 
 PEER_PRE_CHARGE_V = 30_000.0
 """Their car asks for 20 kV in pre-charge and their station always measures 1 V."""
@@ -131,7 +132,7 @@ def missing() -> str:
 # --- one session, inside the lab --------------------------------------------------------------
 
 
-async def run_case(case: Case, folder: Path) -> Outcome:
+async def run_case(case: Case, folder: Path, loop_s: float = RELAXED_LOOP_S) -> Outcome:
     """Run one session in the current network namespace; files go to `folder`."""
     outcome = Outcome(case)
     begun = time.monotonic()
@@ -139,9 +140,9 @@ async def run_case(case: Case, folder: Path) -> Outcome:
     try:
         async with asyncio.timeout(SESSION_S):
             if case.ours == "station":
-                await _our_station(case, folder, outcome, seen)
+                await _our_station(case, folder, outcome, seen, loop_s)
             else:
-                await _our_vehicle(case, folder, outcome, seen)
+                await _our_vehicle(case, folder, outcome, seen, loop_s)
     except TimeoutError:
         outcome.faults.append(f"not over after {SESSION_S:g} s")
     except Iso15118Error as error:
@@ -151,7 +152,7 @@ async def run_case(case: Case, folder: Path) -> Outcome:
     return outcome
 
 
-async def _our_station(case: Case, folder: Path, outcome: Outcome, seen: list[Any]) -> None:
+async def _our_station(case: Case, folder: Path, outcome: Outcome, seen: list[Any], loop_s: float) -> None:
     # Their car refuses a meter's discharge reading: it looks for the element under a wrong name.
     metered = not case.service.bidirectional
     # In the Dynamic loop it takes 400 V at most, after a pre-charge to as much as the station gives.
@@ -162,7 +163,7 @@ async def _our_station(case: Case, folder: Path, outcome: Outcome, seen: list[An
         control_modes=(case.control,),
         pre_charge_tolerance_v=PEER_PRE_CHARGE_V,
         insecure_no_tls=True,
-        timers=SeccTimers(loop_sequence_s=LOOP_SEQUENCE_S),
+        timers=SeccTimers(loop_sequence_s=loop_s),
     )
     charger = Charger(
         config, station, EVSE_INTERFACE, state=station.state, discovery_window_s=None, sinks=[seen.append]
@@ -178,7 +179,7 @@ async def _our_station(case: Case, folder: Path, outcome: Outcome, seen: list[An
             bench.cancel()
 
 
-async def _our_vehicle(case: Case, folder: Path, outcome: Outcome, seen: list[Any]) -> None:
+async def _our_vehicle(case: Case, folder: Path, outcome: Outcome, seen: list[Any], loop_s: float) -> None:
     car = BenchCar(AC_CAR, power_w=11_000.0) if case.service.is_ac else BenchCar(battery_v=400.0)
     car.wanted, car.control_mode = (case.service,), case.control
     config = EvccConfig(
@@ -187,7 +188,7 @@ async def _our_vehicle(case: Case, folder: Path, outcome: Outcome, seen: list[An
         pre_charge_tolerance_v=PEER_PRE_CHARGE_V,
         max_loops=LOOPS,
         insecure_no_tls=True,
-        timers=EvccTimers(loop_message_s=LOOP_SEQUENCE_S),
+        timers=EvccTimers(loop_message_s=loop_s),
     )
     vehicle = Vehicle(config, car, EV_INTERFACE, state=car.state, sinks=[seen.append])
     ready = folder / "ready"
@@ -240,9 +241,10 @@ async def peer(case: Case, folder: Path, arguments: list[str]) -> Any:
 
 
 def _warmup(case: Case) -> list[str]:
-    """Every message of a simulated session of this kind, as namespace and EXI."""
+    """One of each message of a simulated session of this kind, as namespace and EXI."""
     run = simulate(case.service.name, case.control.name.lower(), loops=2)
-    return [f"{info_of(type(sent.message)).namespace} {sent.exi.hex()}" for sent in run.messages]
+    kinds = {type(sent.message): sent for sent in run.messages}
+    return [f"{info_of(kind).namespace} {sent.exi.hex()}" for kind, sent in kinds.items()]
 
 
 # --- the verdict ------------------------------------------------------------------------------
@@ -324,14 +326,15 @@ def _our_spelling(name: str) -> str:
     return f"{name[:2]}_{name[2:]}" if name[:2] in ("AC", "DC") and name[2:3] != "_" else name
 
 
-def run_in_folder(case: Case, keep: Path | None) -> Outcome:
+def run_in_folder(case: Case, keep: Path | None, strict: bool = False) -> Outcome:
     """Run one session with its own folder, kept under `keep` if given."""
+    loop_s = STRICT_LOOP_S if strict else RELAXED_LOOP_S
     if keep is not None:
         folder = keep / f"{case.name}-{int(time.time() * 1000)}"
         folder.mkdir(parents=True)
-        return asyncio.run(run_case(case, folder))
+        return asyncio.run(run_case(case, folder, loop_s))
     with tempfile.TemporaryDirectory(prefix="ecog-") as scratch:
-        return asyncio.run(run_case(case, Path(scratch)))
+        return asyncio.run(run_case(case, Path(scratch), loop_s))
 
 
 def as_row(outcome: Outcome) -> dict[str, Any]:

@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE))
 
 import ecog  # noqa: E402
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_a_session_with_ecog(case: ecog.Case, tmp_path: Path) -> None:
         "--only",
         case.name,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=80, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     row = json.loads(done.stdout)
     assert row["case"] == case.name
     assert row["ok"], f"{row['faults']}\nlogs in {tmp_path}\n{done.stderr[-2000:]}"

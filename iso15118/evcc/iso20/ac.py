@@ -91,7 +91,7 @@ async def _loop(ev: Ev, schedule: Schedule) -> Leaving:
         response = await _turn(ev, loops, wanted=True)
         _follow(ev, schedule, response.cl_res_control_mode)
         loops += 1
-        leaving = reason_to_leave(ev, response, loops)
+        leaving = reason_to_leave(ev, response, loops, schedule.planned_w(ev.now))
         if leaving is not None:
             return leaving
         await ev.sleep(ev.config.loop_interval_s)
@@ -126,6 +126,8 @@ def _follow(ev: Ev, schedule: Schedule, mode: CLResControlMode) -> None:
     power = 0.0 if target is None else target
     if power > 0:
         power = min(power, max(0.0, wish))
+    elif ev.state.needs.minimum_wh >= 0:
+        power = 0.0  # below its minimum the battery gives nothing, whatever is asked
     envelope = ev.state.limits.within(ev.evse_limits)
     ev.do(SetPower(envelope.clamp_power(power), reactive))
 

@@ -153,7 +153,7 @@ async def _loop(ev: Ev, schedule: Schedule) -> Leaving:
     while True:
         response = await _turn(ev, schedule, loops, wanted=True)
         loops += 1
-        leaving = reason_to_leave(ev, response, loops)
+        leaving = reason_to_leave(ev, response, loops, schedule.planned_w(ev.now))
         if leaving is not None:
             return leaving
         await ev.sleep(ev.config.loop_interval_s)
@@ -248,6 +248,8 @@ def scheduled_current(ev: Ev, schedule: Schedule) -> float:
     planned = schedule.planned_w(ev.now)
     voltage = max(ev.state.inlet_voltage_v, ev.state.battery_voltage_v, 1.0)
     limits = ev.state.limits.within(ev.evse_limits)
+    if planned < 0 and ev.state.needs.minimum_wh >= 0:
+        return 0.0  # below its minimum the battery gives nothing, whatever was planned
     if planned < 0:
         return -min(-planned / voltage, _most_a(limits.discharge, voltage))
     return max(0.0, min(ev.state.target_current_a, planned / voltage, _most_a(limits.charge, voltage)))

@@ -27,15 +27,18 @@ class Leaving:
 TERMINATE: Final = m.ChargingSession.TERMINATE
 
 
-def reason_to_leave(ev: Ev, response: ChargeLoopRes, loops: int) -> Leaving | None:
-    """Whether the car leaves the loop after this response; None to go on."""
+def reason_to_leave(ev: Ev, response: ChargeLoopRes, loops: int, planned_w: float) -> Leaving | None:
+    """Whether the car leaves the loop after this response; None to go on.
+
+    `planned_w` is the car's plan for now, which decides whether it may pause in Scheduled mode.
+    """
     asked = asked_by_station(ev, response.evse_status)
     if asked is not None:
         return asked
     if ev.stop_reason:
         return Leaving(TERMINATE, ev.stop_reason)
     if ev.state.wish is not None:
-        return _own_wish(ev, ev.state.wish)
+        return _own_wish(ev, ev.state.wish, planned_w)
     if ev.state.complete:
         return Leaving(TERMINATE, "charging complete")
     if ev.config.max_loops is not None and loops >= ev.config.max_loops:
@@ -59,11 +62,13 @@ def asked_by_station(ev: Ev, status: EVSEStatus | None) -> Leaving | None:
             return None
 
 
-def _own_wish(ev: Ev, wish: Wish) -> Leaving:
+def _own_wish(ev: Ev, wish: Wish, planned_w: float) -> Leaving:
     if wish is Wish.SERVICE_RENEGOTIATION and ev.renegotiation_supported:
         return Leaving(m.ChargingSession.SERVICE_RENEGOTIATION, "the EV wants another service")
     if wish is Wish.PAUSE and ev.control_mode is ControlMode.SCHEDULED:
-        return Leaving(m.ChargingSession.PAUSE, "the EV pauses")
+        if planned_w == 0:
+            return Leaving(m.ChargingSession.PAUSE, "the EV pauses")
+        return Leaving(TERMINATE, f"the EV wants to pause while its plan says {planned_w:.0f} W, so it stops")
     if wish is Wish.PAUSE:
         return Leaving(TERMINATE, "the EV wants to pause, which in Dynamic mode only the station may ask for")
     return Leaving(TERMINATE, "the EV stops")

@@ -217,13 +217,16 @@ def _pause_fault(s: View) -> str:
     """Why a pause is not allowed; empty if it is."""
     if not s.config.pause_allowed:
         return "this station does not pause"
-    if s.record.service is None or not s.record.loops:
-        return "nothing to pause before the charge loop"
+    if s.record.service is None:
+        return "nothing to pause before a service is selected"
+    if loop.wish_of(s) is Wish.PAUSE:
+        return ""
     if s.record.control_mode is ControlMode.DYNAMIC:
-        return "" if loop.wish_of(s) is Wish.PAUSE else "in Dynamic mode only the station asks for a pause"
+        return "in Dynamic mode only the station asks for a pause"
+    if not s.record.loops:
+        return "nothing to pause before the charge loop"
     planned = power_at(s.record.plan, s.now - s.record.plan_at)
-    asked = loop.wish_of(s) is Wish.PAUSE
-    return "" if asked or planned == 0 else f"the power profile is at {planned:.0f} W, not 0"
+    return "" if planned == 0 else f"the power profile is at {planned:.0f} W, not 0"
 
 
 def _renegotiate(s: View, req: SessionStopReq) -> Step:

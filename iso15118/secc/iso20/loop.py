@@ -18,6 +18,7 @@ from iso15118.messages.iso20.types import (
     RationalNumber,
     ResponseCode,
 )
+from iso15118.quirks import Quirk
 from iso15118.secc.session import EvNeeds, View
 from iso15118.units import Envelope, Limits
 
@@ -63,11 +64,12 @@ def meter_info(s: View, requested: bool) -> MeterInfo | None:
 
 def _as_meter_info(reading: MeterReading, s: View) -> MeterInfo:
     bidirectional = s.record.service is not None and s.record.service.bidirectional
+    told = bidirectional and Quirk.NO_DISCHARGED_READING not in s.config.quirks
     taken = reading.taken_at
     return MeterInfo(
         meter_id=reading.meter_id[:32],
         charged_energy_reading_wh=max(0, round(reading.charged_wh)),
-        bpt_discharged_energy_reading_wh=max(0, round(reading.discharged_wh)) if bidirectional else None,
+        bpt_discharged_energy_reading_wh=max(0, round(reading.discharged_wh)) if told else None,
         meter_signature=reading.signature,
         meter_status=reading.status,
         meter_timestamp=None if taken is None else stamp(taken, s.config.time_unit),

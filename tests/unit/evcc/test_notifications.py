@@ -8,6 +8,7 @@ import pytest
 
 from iso15118 import events
 from iso15118.control.common import Wish
+from iso15118.control.ev import PowerStep, ScheduleDecision
 from iso15118.messages.iso20.common import ChargingSession
 from iso15118.messages.iso20.types import EvseNotification, EVSEStatus, ResponseCode
 from tests.unit.evcc.harness import AC, COMBINATIONS, DC, DYNAMIC, SCHEDULED, Bench, config
@@ -137,20 +138,34 @@ def test_wish_to_terminate_leaves_the_loop(service, mode):
     assert len(bench.all(loop_of(service))) <= 6
 
 
+def idle(bench):
+    """A car whose plan is to draw nothing."""
+
+    async def choose(question):
+        return ScheduleDecision(question.options[0].tuple_id, (PowerStep(3600, 0.0),))
+
+    bench.controller.choose_schedule = choose
+    return bench
+
+
+@pytest.mark.parametrize("service", [AC, DC])
+def test_wish_to_pause_pauses_where_the_plan_is_zero(service):
+    bench = wishing(idle(long(service, SCHEDULED)), Wish.PAUSE).run()
+    assert bench.one("SessionStopReq").charging_session is ChargingSession.PAUSE
+    assert bench.outcome == ("paused", "none")
+
+
 @every_session
-def test_wish_to_pause_pauses_in_scheduled_mode_only(service, mode):
-    """In Dynamic mode only the station may ask for it: a pause of our own would be refused."""
+def test_wish_to_pause_terminates_where_a_pause_would_be_refused(service, mode):
+    """In Dynamic mode only the station may ask for it; in Scheduled mode the plan must be at zero."""
     bench = wishing(long(service, mode), Wish.PAUSE).run()
-    how = bench.one("SessionStopReq").charging_session
-    if mode is SCHEDULED:
-        assert (how, bench.outcome) == (ChargingSession.PAUSE, ("paused", "none"))
-    else:
-        assert (how, bench.outcome) == (ChargingSession.TERMINATE, ("completed", "none"))
-        assert "Dynamic mode" in bench.ended.detail
+    assert bench.one("SessionStopReq").charging_session is ChargingSession.TERMINATE
+    assert bench.outcome == ("completed", "none")
+    assert ("its plan says" if mode is SCHEDULED else "Dynamic mode") in bench.ended.detail
 
 
 def test_refused_pause_ends_the_session_all_the_same():
-    bench = wishing(long(DC, SCHEDULED), Wish.PAUSE)
+    bench = wishing(idle(long(DC, SCHEDULED)), Wish.PAUSE)
     bench.station.alter("SessionStopReq", response_code=ResponseCode.FAILED_PAUSE_NOT_ALLOWED)
     assert bench.run().outcome == ("refused", "remote")
     assert bench.left_safely

@@ -405,9 +405,11 @@ def test_pause_in_scheduled_mode(power: float, wish: Wish | None, code: Code) ->
     assert paused(made).response_code is code
 
 
-def test_pause_before_any_loop() -> None:
+def test_pause_before_any_loop_is_the_stations_to_ask_for() -> None:
     made = reach(S.CHARGE_LOOP)
     made.levels(wish=Wish.PAUSE)
+    assert paused(made).response_code is Code.OK
+    made = reach(S.CHARGE_LOOP)
     assert paused(made).response_code is Code.FAILED_PAUSE_NOT_ALLOWED
     made = reach(S.SERVICE_DISCOVERY)
     assert made.send(made.ev.session_stop("PAUSE")).response_code is Code.FAILED_PAUSE_NOT_ALLOWED

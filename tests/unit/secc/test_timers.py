@@ -288,6 +288,15 @@ def test_state_c_may_come_after_power_delivery_req() -> None:
     assert made.at is S.CHARGE_LOOP
 
 
+@pytest.mark.req("V2G20-847")
+def test_a_closed_contactor_does_not_replace_state_c() -> None:
+    made = reach(S.POWER_DELIVERY, "AC")
+    made.levels(contactor=Contactor.CLOSED, locked=True)
+    assert made.send(made.ev.start()) is None
+    made.levels(cp=CpState.C)
+    assert made.sent[-1].response_code is Code.OK
+
+
 @pytest.mark.req("V2G20-1418")
 def test_cable_check_without_state_c() -> None:
     made = reach(S.CABLE_CHECK)
