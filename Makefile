@@ -7,7 +7,7 @@
 
 VENV ?= .venv
 SEED ?= 1
-RUNS ?= 200
+RUNS ?= 1000
 
 # The newest usable interpreter, unless PYTHON names one.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
@@ -63,8 +63,8 @@ demo: $(RUN_STAMP) ## a charging session, car and charger in one process
 test: $(TEST_STAMP) ## all tests that need no other implementation
 	$(BIN)/python -m pytest -m "not interop" $(PYTEST_ARGS)
 
-sim: $(RUN_STAMP) ## RUNS simulated sessions with faults, from SEED on
-	$(BIN)/iso15118 simulate --seed $(SEED) --runs $(RUNS) --faults
+sim: $(RUN_STAMP) ## RUNS seeds with faults for each service and control mode, from SEED on
+	$(BIN)/python -m iso15118.sim.soak --first $(SEED) --seeds $(RUNS) --jobs 2
 
 fuzz: $(TEST_STAMP) ## property tests with many random examples (SEED=n repeats a run)
 	$(BIN)/python -m pytest -m "hypothesis and not interop" --hypothesis-profile=fuzz --hypothesis-seed=$(SEED) -o timeout=0 $(PYTEST_ARGS)

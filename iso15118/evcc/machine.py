@@ -251,11 +251,13 @@ class EvccMachine:
 
     def _update(self, state: EvState) -> None:
         before, self._ev.state = self._ev.state, state
+        if self._ended:
+            return
         for what in ("contactor", "emergency_stop", "fault", "wish", "complete"):
             old, new = getattr(before, what), getattr(state, what)
             if old != new:
                 self._emit(events.HardwareChanged, what=what, old=old, new=new)
-        if self._ended or self._routine is None:
+        if self._routine is None:
             return
         if self._powered:
             self._timers.start(HARDWARE, self._config.timers.hardware_silence_s, self._ev.now)

@@ -351,9 +351,9 @@ class SeccMachine:
 
     def _update(self, state: EvseState) -> None:
         before, self._evse = self._evse, state
-        self._note_changes(before, state)
         if self._ended:
             return
+        self._note_changes(before, state)
         record = self._record
         if record.energised:
             self._timers.start(HARDWARE, self._config.timers.hardware_silence_s, self._now)

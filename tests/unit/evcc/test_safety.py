@@ -10,6 +10,7 @@ from iso15118 import events
 from iso15118.control.ev import (
     CloseContactor,
     Deenergise,
+    EnergyNeeds,
     EvControllerBase,
     PowerStep,
     ScheduleDecision,
@@ -380,6 +381,23 @@ def test_ac_bpt_follows_a_discharge_plan():
     chosen = bench.station.ac_mode(None)
     bench.station.on("AC_ChargeLoopReq", lambda req, res, n: replace(res, cl_res_control_mode=chosen))
     assert powers(bench.run())[:3] == [-4000.0] * 3
+
+
+@pytest.mark.parametrize(("minimum_wh", "expected"), [(-1.0, -20.0), (0.0, 0.0), (500.0, 0.0)])
+def test_dc_battery_at_its_minimum_gives_nothing_whatever_was_planned(minimum_wh, expected):
+    state = car(DC_BPT, needs=EnergyNeeds(20_000.0, 30_000.0, minimum_wh))
+    bench = Bench(DC_BPT, SCHEDULED, state=state, controller=Planner(DC_BPT, PowerStep(3600, -7000.0)))
+    assert currents(bench.run())[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("minimum_wh", "expected"), [(-1.0, -3000.0), (0.0, 0.0), (500.0, 0.0)])
+@pytest.mark.parametrize("mode", [SCHEDULED, DYNAMIC])
+def test_ac_battery_at_its_minimum_gives_nothing_whatever_is_asked(mode, minimum_wh, expected):
+    state = car(AC_BPT, needs=EnergyNeeds(20_000.0, 30_000.0, minimum_wh))
+    bench = Bench(AC_BPT, mode, state=state, controller=Planner(AC_BPT, PowerStep(3600, -7000.0)))
+    chosen = bench.station.ac_mode(-3000.0)
+    bench.station.on("AC_ChargeLoopReq", lambda req, res, n: replace(res, cl_res_control_mode=chosen))
+    assert powers(bench.run())[0] == expected
 
 
 def test_power_below_the_minimum_of_either_side_is_none():

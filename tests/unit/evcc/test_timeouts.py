@@ -91,6 +91,14 @@ def test_answer_in_the_loop_counts_until_half_a_second(delay, outcome):
     assert bench.run().outcome[0] == outcome
 
 
+def test_loop_timeout_can_be_relaxed_and_other_timeouts_stay():
+    for name, expected in ("DC_ChargeLoopReq", 3.0), ("PowerDeliveryReq", 2.0):
+        bench = Bench(config=config(timers=EvccTimers(loop_message_s=3.0)))
+        bench.station.on(name, SILENT)
+        assert bench.run().outcome == ("timeout", "remote")
+        assert waited(bench) == pytest.approx(expected)
+
+
 def test_late_answer_is_late_even_if_the_timer_was_not_served():
     """A driver that was held up hands over the answer first: the same number counts."""
     bench = Bench()
