@@ -70,6 +70,7 @@ fuzz: $(TEST_STAMP) ## property tests with many random examples (SEED=n repeats 
 	$(BIN)/python -m pytest -m "hypothesis and not interop" --hypothesis-profile=fuzz --hypothesis-seed=$(SEED) -o timeout=0 $(PYTEST_ARGS)
 
 interop: $(TEST_STAMP) ## sessions against another implementation (skips where it cannot run)
+	@test -n "$$ECOG_PYTHON" || $(BIN)/python tests/interop/matrix.py --install || true
 	$(BIN)/python -m pytest tests/interop $(PYTEST_ARGS)
 
 bench: $(RUN_STAMP) ## measurements; each prints a table

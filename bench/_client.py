@@ -18,7 +18,6 @@ from iso15118.control.common import ControlMode, EnergyService
 from iso15118.evcc.machine import EvccMachine
 from iso15118.events import MessageSent, SessionEnded
 from iso15118.machine import Answer, Ask, Bytes, Close, Do, Emit, LinkUp, Send, Update
-from iso15118.sim.controllers import AC_CAR
 from iso15118.sim.realtime import BenchCar
 from iso15118.wire.v2gtp import HEADER_LENGTH
 
@@ -75,8 +74,7 @@ class Client:
     """Drives a whole session over a blocking socket; `turns` are (request name, seconds until the response)."""
 
     def __init__(self, port: int, service: EnergyService, control: ControlMode, loops: int) -> None:
-        self.car = BenchCar(AC_CAR, power_w=11_000.0) if service.is_ac else BenchCar()
-        self.car.wanted, self.car.control_mode = (service,), control
+        self.car = BenchCar(service, control)
         config = EvccConfig(
             services=(service,),
             control_mode=control,

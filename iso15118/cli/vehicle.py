@@ -73,11 +73,10 @@ def _config(args: argparse.Namespace) -> EvccConfig:
 
 
 def _car(config: EvccConfig) -> BenchCar:
-    from iso15118.sim.controllers import AC_CAR
     from iso15118.sim.realtime import BenchCar
 
-    car = BenchCar(AC_CAR, power_w=7_000.0) if config.services[0].is_ac else BenchCar()
-    car.wanted, car.control_mode = config.services, config.control_mode
+    car = BenchCar(config.services[0], config.control_mode)
+    car.wanted = config.services
     return car
 
 

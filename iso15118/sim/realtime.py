@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from iso15118.control import ev, evse
-from iso15118.control.common import Check, Contactor, CpState
+from iso15118.control.common import Check, Contactor, ControlMode, CpState, EnergyService
 from iso15118.energy.offer import EnergyOffer
 from iso15118.sim.circuit import Plant
-from iso15118.sim.virtual_ev import VirtualEv
+from iso15118.sim.virtual_ev import AC_CAR, VirtualEv
 from iso15118.sim.virtual_evse import DC_STATION, Reply, VirtualEvse
 from iso15118.units import Envelope, Limits
 
@@ -113,8 +113,10 @@ class BenchStation(evse.EvseControllerBase):
             self._set(meter=evse.MeterReading("BENCH-1", self._charged_wh, self._discharged_wh))
 
     def _off(self) -> None:
-        self._later = [(at, change) for at, change in self._later if "contactor" not in change]
         self._set(voltage_v=0.0, current_a=0.0, power_w=0.0)
+        if any(change.get("contactor") is Contactor.OPEN for _, change in self._later):
+            return  # on its way: commands may be repeated
+        self._later = [(at, change) for at, change in self._later if "contactor" not in change]
         self._after(SWITCH_S, contactor=Contactor.OPEN)
         self._after(SWITCH_S + PILOT_S, cp=CpState.B, cable_check=Check.IDLE)
 
@@ -128,26 +130,32 @@ class BenchStation(evse.EvseControllerBase):
 class BenchCar(ev.EvControllerBase):
     """A car without hardware: it is ready when told, and its battery takes what it asks for.
 
-    The inlet cannot be measured: it shows the battery's voltage while the car is ready. `wanted` and
-    `control_mode` as in EvControllerBase.
+    The inlet cannot be measured: it shows the battery's voltage while the car is ready. It wants `service`
+    in `control_mode` (None: whatever is offered first) and charges with `power_w`, by default 20 kW DC
+    or 7 kW AC.
     """
 
     def __init__(
         self,
-        limits: Envelope | None = None,
+        service: EnergyService = EnergyService.DC,
+        control_mode: ControlMode | None = None,
         *,
+        limits: Envelope | None = None,
         battery_v: float = 400.0,
         soc: float = 0.4,
         capacity_wh: float = 60_000.0,
-        power_w: float = 20_000.0,
+        power_w: float | None = None,
     ) -> None:
+        self.wanted, self.control_mode = (service,), control_mode
+        if power_w is None:
+            power_w = 7_000.0 if service.is_ac else 20_000.0
         self.power_w = power_w
         needs = ev.EnergyNeeds((0.8 - soc) * capacity_wh, (1.0 - soc) * capacity_wh, 0.0)
         self.state = ev.EvState(
             soc_percent=soc * 100,
             capacity_wh=capacity_wh,
             battery_voltage_v=battery_v,
-            limits=limits or _car_limits(battery_v),
+            limits=limits or (AC_CAR if service.is_ac else _car_limits(battery_v)),
             needs=needs,
             target_voltage_v=battery_v * 1.05,
             target_current_a=power_w / battery_v,

@@ -26,10 +26,11 @@ from iso15118.control.common import ControlMode, EnergyService
 from iso15118.errors import Iso15118Error
 from iso15118.events import MessageReceived, MessageSent, SessionEnded, as_record
 from iso15118.exi.schema import info_of
+from iso15118.quirks import Quirk
 from iso15118.runtime.charger import Charger
 from iso15118.runtime.lab import EV_INTERFACE, EVSE_INTERFACE, problem
 from iso15118.runtime.vehicle import Vehicle
-from iso15118.sim.controllers import AC_CAR, AC_STATION, DC_STATION
+from iso15118.sim.controllers import AC_STATION, DC_STATION
 from iso15118.sim.realtime import BenchCar, BenchStation, run_bench
 from iso15118.sim.run import simulate
 
@@ -153,17 +154,17 @@ async def run_case(case: Case, folder: Path, loop_s: float = RELAXED_LOOP_S) -> 
 
 
 async def _our_station(case: Case, folder: Path, outcome: Outcome, seen: list[Any], loop_s: float) -> None:
-    # Their car refuses a meter's discharge reading: it looks for the element under a wrong name.
-    metered = not case.service.bidirectional
     # In the Dynamic loop it takes 400 V at most, after a pre-charge to as much as the station gives.
     limits = AC_STATION if case.service.is_ac else replace(DC_STATION, max_voltage_v=400.0)
-    station = BenchStation(limits, cable_check_s=0.5, metered=metered)
+    station = BenchStation(limits, cable_check_s=0.5)
     config = SeccConfig(
         services=(case.service,),
         control_modes=(case.control,),
         pre_charge_tolerance_v=PEER_PRE_CHARGE_V,
         insecure_no_tls=True,
         timers=SeccTimers(loop_sequence_s=loop_s),
+        # Their car refuses a meter's discharge reading: it looks for the element under a wrong name.
+        quirks=(Quirk.NO_DISCHARGED_READING,),
     )
     charger = Charger(
         config, station, EVSE_INTERFACE, state=station.state, discovery_window_s=None, sinks=[seen.append]
@@ -180,8 +181,7 @@ async def _our_station(case: Case, folder: Path, outcome: Outcome, seen: list[An
 
 
 async def _our_vehicle(case: Case, folder: Path, outcome: Outcome, seen: list[Any], loop_s: float) -> None:
-    car = BenchCar(AC_CAR, power_w=11_000.0) if case.service.is_ac else BenchCar(battery_v=400.0)
-    car.wanted, car.control_mode = (case.service,), case.control
+    car = BenchCar(case.service, case.control)
     config = EvccConfig(
         services=(case.service,),
         control_mode=case.control,

@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="name the sessions and leave")
     chosen = parser.parse_args()
     if chosen.install:
-        print(ecog.install())
+        print(ecog.install() if ecog.PEER.is_file() else "nothing to install: no ../shared/interop/ecog")
         return 0
     cases = [case for case in ecog.CASES if chosen.only in case.name]
     if chosen.list:

@@ -12,7 +12,7 @@ from iso15118.control.common import ControlMode, EnergyService
 from iso15118.machine import Close, PeerClosed
 from iso15118.runtime.charger import Charger
 from iso15118.runtime.vehicle import Vehicle
-from iso15118.sim.controllers import AC_CAR, AC_STATION
+from iso15118.sim.controllers import AC_STATION, DC_STATION
 from iso15118.sim.realtime import BenchCar, BenchStation, run_bench
 
 
@@ -106,9 +106,8 @@ async def until(condition, within=2.0):
 
 
 def benches(service=EnergyService.DC):
-    if service.is_ac:
-        return BenchStation(AC_STATION, cable_check_s=0.1), BenchCar(AC_CAR, power_w=11_000.0)
-    return BenchStation(cable_check_s=0.1), BenchCar()
+    limits = AC_STATION if service.is_ac else DC_STATION
+    return BenchStation(limits, cable_check_s=0.1), BenchCar(service)
 
 
 @contextlib.asynccontextmanager
@@ -141,7 +140,7 @@ async def living(bench, write):
 def car_for(charger, service=EnergyService.DC, control=ControlMode.DYNAMIC, sinks=(), **config):
     """A real vehicle that goes straight to `charger`: (vehicle, bench)."""
     _, bench = benches(service)
-    bench.wanted, bench.control_mode = (service,), control
+    bench.control_mode = control
     settings = EvccConfig(
         services=(service,),
         control_mode=control,

@@ -19,6 +19,9 @@ from iso15118.messages.iso20.types import CLReqControlMode, CLResControlMode, Pr
 from iso15118.units import NO_FLOW, Envelope, Limits
 
 CURRENT_DOWN_A: Final = 1.0
+TOUCH_SAFE_V: Final = 60.0
+INLET_QUIET_S: Final = 2.0
+"""How long the car waits for its inlet to lose voltage before it reports that it does not."""
 OVERVOLTAGE: Final = 1.05
 """The station may exceed the car's maximum voltage by this factor before the car opens."""
 
@@ -296,17 +299,25 @@ async def _current_down(ev: Ev, schedule: Schedule) -> None:
 
 
 async def _detect_welding(ev: Ev) -> None:
-    """With our contactor open the inlet must lose its voltage; a welded one keeps it."""
+    """With our contactor open the inlet must lose its voltage; a welded one keeps it.
+
+    A contactor that does not report open ends the session; a voltage that stays is told and left
+    to the vehicle, for the station may discharge its output slowly.
+    """
     ev.enter("WELDING_DETECTION")
     begun = ev.now
     while True:
         opened = ev.state.contactor is Contactor.OPEN
-        processing = Processing.FINISHED if opened else Processing.ONGOING
+        quiet = abs(ev.state.inlet_voltage_v) < TOUCH_SAFE_V or ev.now - begun >= INLET_QUIET_S
+        processing = Processing.FINISHED if opened and quiet else Processing.ONGOING
         await ev.ask(
             m.DC_WeldingDetectionReq(header=ev.header, ev_processing=processing), m.DC_WeldingDetectionRes
         )
-        if opened:
-            return
+        if processing is Processing.FINISHED:
+            break
         if ev.now - begun >= ev.config.timers.welding_s:
             raise SessionOver(EndReason.LOCAL, Fault.LOCAL, "our contactor does not open")
         await ev.sleep(ev.config.poll_interval_s)
+    if abs(ev.state.inlet_voltage_v) >= TOUCH_SAFE_V:
+        why = f"{ev.state.inlet_voltage_v:.0f} V at the inlet after {INLET_QUIET_S:.0f} s: contactor may be welded"
+        ev.decide("welding detection", why)

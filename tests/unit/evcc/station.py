@@ -73,6 +73,7 @@ class Station:
         self.service, self.mode, self.session_id = service, mode, session_id
         self.unit, self.utc = unit, utc
         self.voltage = 0.0
+        self.discharges = True
         self.current = 0.0
         self.offers: tuple[common.ScheduleTuple, ...] = (offer(1, schedule()),)
         self.counts: Counter[str] = Counter()
@@ -94,6 +95,8 @@ class Station:
         name = type(request).__name__
         if isinstance(request, dc.DC_PreChargeReq):
             self._follow(request)
+        if getattr(request, "charge_progress", None) is common.ChargeProgress.STOP and self.discharges:
+            self._bench.at(0.02, lambda: self._bench.update(inlet_voltage_v=0.0))
         usual = self.usual(request)
         count, self.counts[name] = self.counts[name], self.counts[name] + 1
         change = self._changes.get(name) or self._changes.get("*")

@@ -315,6 +315,17 @@ def test_welding_detection_ends_with_finished_and_can_be_left_out():
     assert without.outcome == ("completed", "none")
 
 
+def test_inlet_that_keeps_its_voltage_is_told():
+    bench = Bench()
+    bench.station.discharges = False
+    bench.run()
+    said = [w.ev_processing for w in bench.all("DC_WeldingDetectionReq")]
+    assert said[-1] is Processing.FINISHED
+    assert len(said) > 10
+    assert any("may be welded" in e.why for e in bench.seen(events.Decision))
+    assert bench.outcome == ("completed", "none")
+
+
 @every_session
 def test_connection_is_closed_right_after_the_last_response(service, mode):
     bench = Bench(service, mode).run()

@@ -10,13 +10,12 @@ from iso15118 import Charger, EnergyService, EvccConfig, SeccConfig, Vehicle
 from iso15118.events import SessionEnded
 from iso15118.runtime.charger import ChargerStopped, run_all
 from iso15118.runtime.events import ChargerListening
-from iso15118.sim.controllers import AC_CAR, AC_STATION
+from iso15118.sim.controllers import AC_STATION
 from iso15118.sim.realtime import BenchCar, BenchStation, run_bench
 
 
 async def charge(address, service):
-    car = BenchCar(AC_CAR, power_w=11_000.0) if service.is_ac else BenchCar()
-    car.wanted = (service,)
+    car = BenchCar(service)
     config = EvccConfig(services=(service,), max_loops=3, insecure_no_tls=True)
     vehicle = Vehicle(config, car, "lo", state=car.state, charger=address)
     measuring = asyncio.create_task(run_bench(car, vehicle.ev.write))

@@ -10,8 +10,8 @@ import socket
 import time
 
 from iso15118 import EnergyService, EvccConfig, SeccConfig
-from iso15118.events import PowerFlow, SessionEnded
 from iso15118.evcc.machine import EvccMachine
+from iso15118.events import PowerFlow, SessionEnded
 from iso15118.machine import Answer, Ask, Bytes, Close, Do, Emit, LinkUp, PeerClosed, Send, Update
 from iso15118.secc.machine import SeccMachine
 from iso15118.sim.realtime import BenchCar, BenchStation
@@ -56,8 +56,8 @@ class Side:
                     self.hardware.command(command)
                 case Ask(question=question):
                     replies.append(Answer(question, answer(self.hardware, question)))
-                case Emit(event=SessionEnded(role=role, reason=reason)):
-                    print(f"{role}: {reason.value}")
+                case Emit(event=SessionEnded(role=role, reason=reason, detail=detail)):
+                    print(f"{role}: {reason.value}, {detail}")
                 case Emit(event=PowerFlow(role="EVCC", power_w=power)):
                     print(f"  {power / 1000:.1f} kW")
                 case Close():
