@@ -176,7 +176,7 @@ class BenchCar(ev.EvControllerBase):
             case ev.OpenContactor() | ev.Deenergise():
                 self._later.clear()
                 self._flow(0.0)
-                self._after(SWITCH_S, contactor=Contactor.OPEN)
+                self._after(SWITCH_S, contactor=Contactor.OPEN, inlet_voltage_v=0.0)
 
     def step(self, now: float) -> bool:
         """Let time pass up to `now`; True where something switched."""
