@@ -6,16 +6,18 @@ import contextlib
 import pytest
 from support import car_for, drive, fake_charger, living, station, until
 
-from iso15118.config import EvccConfig
+from iso15118.config import EvccConfig, SeccConfig
 from iso15118.control.common import Contactor, ControlMode, EnergyService
 from iso15118.control.evse import Deenergise
 from iso15118.errors import ConfigError, DiscoveryError, LinkError
 from iso15118.events import CommandIssued, EndReason, Fault, MessageReceived, SessionEnded, StateEntered
-from iso15118.runtime.charger import ChargerStopped, run_all
+from iso15118.runtime.charger import Charger, ChargerStopped, run_all
 from iso15118.runtime.events import ConnectFailed, Disconnected
 from iso15118.runtime.sinks import Memory
 from iso15118.runtime.vehicle import Vehicle
-from iso15118.sim.realtime import BenchCar
+from iso15118.sim.circuit import DcPlant
+from iso15118.sim.controllers import EvseSetup, EvSetup, VirtualEv, VirtualEvse
+from iso15118.sim.realtime import BenchCar, LiveEv, LiveEvse, run_plant
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.runtime]
 
@@ -219,4 +221,29 @@ async def test_stop_during_discovery_ends_the_run_quietly(nothing_left):
     await vehicle.stop()
     async with asyncio.timeout(1.0):
         await reading
+    await nothing_left()
+
+
+async def test_both_sides_of_one_simulated_circuit_in_real_time(nothing_left):
+    plant = DcPlant()
+    evse, ev = VirtualEvse(plant, EvseSetup(cable_check_s=0.3)), VirtualEv(plant, EvSetup())
+    charger = Charger(
+        SeccConfig(insecure_no_tls=True), LiveEvse(evse), "lo", state=evse.state(), discovery=False
+    )
+    async with charger:
+        vehicle = Vehicle(
+            EvccConfig(insecure_no_tls=True, max_loops=5, poll_interval_s=0.02),
+            LiveEv(ev),
+            "lo",
+            state=ev.state(),
+            charger=charger.address,
+        )
+        task = asyncio.create_task(run_plant(plant, evse, ev, charger.evse.write, vehicle.ev.write))
+        async for _ in vehicle.run():
+            pass
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert vehicle.result.reason is EndReason.COMPLETED, vehicle.result
+    assert plant.delivered_wh > 0
+    assert not plant.evse_contactor.closed
     await nothing_left()

@@ -22,6 +22,8 @@ CURRENT_DOWN_A: Final = 1.0
 TOUCH_SAFE_V: Final = 60.0
 INLET_QUIET_S: Final = 2.0
 """How long the car waits for its inlet to lose voltage before it reports that it does not."""
+STEADY_READINGS: Final = 2
+"""Readings in a row, a poll apart, in which the pre-charge voltage has to match."""
 OVERVOLTAGE: Final = 1.05
 """The station may exceed the car's maximum voltage by this factor before the car opens."""
 
@@ -105,13 +107,18 @@ async def check_cable(ev: Ev) -> None:
 
 
 async def pre_charge(ev: Ev) -> None:
-    """Let the station match the battery voltage, then close our contactor."""
+    """Let the station match the battery voltage, then close our contactor.
+
+    The match has to last: an output on its way through the right voltage to a wrong one looks
+    right in a single reading.
+    """
     ev.begin("PRE_CHARGE")
-    begun = ev.now
+    begun, matches = ev.now, 0
     while True:
         response = await _ask_pre_charge(ev, Processing.ONGOING)
         gap = abs(number(response.evse_present_voltage) - ev.state.battery_voltage_v)
-        if max(gap, _inlet_gap_v(ev)) <= ev.config.pre_charge_tolerance_v:
+        matches = matches + 1 if max(gap, _inlet_gap_v(ev)) <= ev.config.pre_charge_tolerance_v else 0
+        if matches == STEADY_READINGS:
             break
         if ev.now - begun >= ev.config.timers.pre_charge_s:
             ev.expire("V2G_EVCC_PreCharge_Timeout")

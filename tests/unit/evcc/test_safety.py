@@ -151,6 +151,20 @@ def test_contactor_closes_within_the_tolerance(inlet_v):
     assert bench.run().outcome == ("completed", "none")
 
 
+def test_voltage_on_its_way_through_the_right_one_is_no_match():
+    """Simulated seed 183: an output that overshoots by 38 V looked right in one reading."""
+    bench = Bench()
+    rising = iter((200.0, 348.0, 356.0 + 32.0))
+
+    def follow(request):
+        bench.station.voltage = next(rising, 388.0)
+        bench.at(0.02, lambda: bench.update(inlet_voltage_v=bench.station.voltage))
+
+    bench.station._follow = follow
+    assert bench.run().outcome == ("timeout", "remote")
+    assert CLOSE_IT not in bench.orders
+
+
 def test_voltage_that_leaves_at_the_last_moment_keeps_the_contactor_open():
     """Between "finished" and closing: what counts is the moment of closing."""
     bench = Bench()

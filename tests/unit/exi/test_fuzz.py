@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,49 +16,18 @@ from iso15118.exi.options import MAX_MESSAGE_OCTETS, Options
 from iso15118.exi.validate import validate
 from iso15118.messages import namespaces
 from iso15118.messages.registry import SETS, schema_set
-from tests.unit.exi.generator import VECTORS
+from tests.unit.exi.mutation import mutations
 
 MUTATIONS = 20_000
 SECONDS = 60  # of CPU; a good ten times what is needed: slow machines pass, quadratic decoders do not
 LOOSE = Options(facets=False)
 
 
-def corpus() -> list[tuple[str, bytes]]:
-    lines = VECTORS.read_text(encoding="utf-8").splitlines()
-    return [(vector["schema"], bytes.fromhex(vector["exi"])) for vector in map(json.loads, lines)]
-
-
-def mutated(octets: bytes, other: bytes, source: random.Random) -> bytes:
-    data = bytearray(octets)
-    for _ in range(source.choice([1, 1, 1, 2, 4, 16])):
-        at = source.randrange(len(data)) if data else 0
-        match source.randrange(7):
-            case 0 | 1 | 2 if data:
-                data[at] ^= 1 << source.randrange(8)
-            case 3 if data:
-                data[at] = source.choice([0, 1, 0x7F, 0x80, 0xFF, source.randrange(256)])
-            case 4:
-                del data[at:]
-            case 5:
-                data[at:at] = source.randbytes(source.randrange(1, 9))
-            case 6:
-                data[at:] = other[at:]
-    return bytes(data)
-
-
-def mutations() -> Iterator[tuple[str, bytes]]:
-    source = random.Random(20_000)
-    originals = corpus()
-    for _ in range(MUTATIONS):
-        namespace, octets = source.choice(originals)
-        yield namespace, mutated(octets, source.choice(originals)[1], source)
-
-
 @pytest.mark.timeout(240)
 def test_mutated_messages_decode_or_are_refused() -> None:
     started = time.process_time()
     read = misplaced = 0
-    for number, (namespace, octets) in enumerate(mutations()):
+    for number, (namespace, octets) in enumerate(mutations(MUTATIONS)):
         known = schema_set(namespace)
         try:
             value = decode(octets, known)
@@ -79,7 +46,7 @@ def test_mutated_messages_decode_or_are_refused() -> None:
 
 
 def test_broken_messages_can_be_explained() -> None:
-    for number, (namespace, octets) in enumerate(mutations()):
+    for number, (namespace, octets) in enumerate(mutations(MUTATIONS)):
         if number == 500:
             break
         explanation = explain(octets, schema_set(namespace))
