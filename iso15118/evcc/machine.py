@@ -113,8 +113,10 @@ class EvccMachine:
                 self._octets(data)
             case Answer(question=question, value=value):
                 self._answer(question, value)
-            case PeerClosed() | LinkDown():
+            case PeerClosed():
                 self._finish(EndReason.PEER_CLOSED, Fault.REMOTE, "the station closed the connection")
+            case LinkDown():
+                self._finish(EndReason.LOCAL, Fault.LOCAL, "the connection was cut")
             case Stop(reason=reason):
                 self._ev.stop_reason = reason or "the EV stops"
                 if isinstance(self._waiting, Query):

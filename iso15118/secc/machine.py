@@ -131,8 +131,10 @@ class SeccMachine:
                 self._octets(data)
             case Answer(question=question, value=value):
                 self._answer(question, value)
-            case PeerClosed() | LinkDown():
+            case PeerClosed():
                 self._finish(EndReason.PEER_CLOSED, Fault.REMOTE, "the EV closed the connection")
+            case LinkDown():
+                self._finish(EndReason.LOCAL, Fault.LOCAL, "the connection was cut")
             case Stop(reason=reason):
                 self._stop(reason)
 

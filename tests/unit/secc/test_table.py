@@ -9,6 +9,7 @@ import pytest
 from iso15118.control.common import CpState
 from iso15118.control.evse import Deenergise
 from iso15118.events import EndReason, Fault, ProtocolFault
+from iso15118.machine import LinkDown, PeerClosed
 from iso15118.messages.iso20 import ac, acdp, common, dc, wpt
 from iso15118.messages.iso20.types import ResponseCode, V2GRequest
 from iso15118.secc.session import State
@@ -195,12 +196,10 @@ def test_second_handshake_is_ignored() -> None:
 
 @pytest.mark.parametrize(("service", "control", "state"), EVERY_STATE)
 def test_the_peer_may_vanish_in_every_state(service: str, control: str, state: State) -> None:
-    from iso15118.machine import LinkDown, PeerClosed
-
-    for gone in (PeerClosed(), LinkDown()):
+    for gone, reason in ((PeerClosed(), EndReason.PEER_CLOSED), (LinkDown(), EndReason.LOCAL)):
         made = reach(state, service, control)
         made.feed(gone)
-        assert made.end.reason is EndReason.PEER_CLOSED
+        assert made.end.reason is reason
         assert made.issued(Deenergise)
         assert made.close.after == 0.0
         made.feed(gone)
