@@ -8,7 +8,7 @@ told by where they stand (`charge` or `discharge`).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 _MANTISSA_MAX: Final = 32767
@@ -95,13 +95,12 @@ class Envelope:
 
     def within(self, other: Envelope) -> Envelope:
         """The intersection of both envelopes."""
-        return replace(
-            self,
-            charge=self.charge.within(other.charge),
-            discharge=self.discharge.within(other.discharge),
-            max_voltage_v=min(self.max_voltage_v, other.max_voltage_v),
-            min_voltage_v=max(self.min_voltage_v, other.min_voltage_v),
-            phases=min(self.phases, other.phases),
+        return Envelope(
+            self.charge.within(other.charge),
+            self.discharge.within(other.discharge),
+            min(self.max_voltage_v, other.max_voltage_v),
+            max(self.min_voltage_v, other.min_voltage_v),
+            min(self.phases, other.phases),
         )
 
     def clamp_power(self, power_w: float) -> float:

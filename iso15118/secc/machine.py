@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 from iso15118 import events
@@ -208,9 +207,7 @@ class SeccMachine:
         if choice.taken is None:
             self._finish(EndReason.REFUSED, Fault.REMOTE, choice.why, delay=True)
             return
-        self._enter(
-            replace(self._record, state=State.SESSION_SETUP, namespace=choice.taken.protocol_namespace)
-        )
+        self._enter(self._record.but(state=State.SESSION_SETUP, namespace=choice.taken.protocol_namespace))
         self._timers.start(SEQUENCE, self._config.timers.sequence_s, self._now)
 
     def _decide(self, request: V2GRequest, view: View) -> Step:
@@ -331,7 +328,7 @@ class SeccMachine:
         processing = getattr(response, "evse_processing", polled)
         if processing is Processing.FINISHED and self._record.pending is None:
             self._timers.stop(ONGOING, CUSTOMER, CABLE_CHECK)
-            self._record = replace(self._record, overdue=False)
+            self._record = self._record.but(overdue=False)
         elif processing is Processing.FINISHED:
             return
         elif processing is Processing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION:
@@ -360,7 +357,7 @@ class SeccMachine:
         if record.energised:
             self._timers.start(HARDWARE, self._config.timers.hardware_silence_s, self._now)
             if state.cable_check in (Check.RUNNING, Check.IDLE) and not record.check_seen:
-                self._record = replace(record, check_seen=True)
+                self._record = record.but(check_seen=True)
         self._guard()
         self._watch_notification()
         self._retry()
@@ -375,9 +372,9 @@ class SeccMachine:
             self._finish(EndReason.LOCAL, Fault.REMOTE, "unplugged while energised", delay=True)
 
     def _trip(self, why: str, fault: Fault = Fault.LOCAL) -> None:
-        self._record = replace(self._record, tripped=why, trip_fault=fault)
+        self._record = self._record.but(tripped=why, trip_fault=fault)
         self._command(Deenergise(why))
-        self._record = replace(self._record, energised=False)
+        self._record = self._record.but(energised=False)
         self._timers.stop(HARDWARE)
 
     def _watch_notification(self) -> None:
@@ -392,11 +389,11 @@ class SeccMachine:
         if self._record.pending is None or self._record.pending != question or self._record.answered:
             return
         self._emit(events.QuestionAnswered, question=question, answer=value)
-        self._record = replace(self._record, answered=True, answer=value)
+        self._record = self._record.but(answered=True, answer=value)
         self._retry()
 
     def _stop(self, reason: str) -> None:
-        self._record = replace(self._record, stopping=reason or "the station stops")
+        self._record = self._record.but(stopping=reason or "the station stops")
         self._watch_notification()
 
     def _expire(self, name: str) -> None:
@@ -405,7 +402,7 @@ class SeccMachine:
             return
         self._emit(events.TimerExpired, timer=name, requirement=_REQUIREMENTS.get(name, ""))
         if name in (ONGOING, CUSTOMER, CABLE_CHECK):
-            self._record = replace(self._record, overdue=True)
+            self._record = self._record.but(overdue=True)
         elif name in (HARDWARE, NOTIFICATION):
             silent = name == HARDWARE
             why = "no hardware state" if silent else "the EV ignored the notification"
@@ -476,7 +473,7 @@ class SeccMachine:
         if reason not in (EndReason.COMPLETED, EndReason.PAUSED) and not self._record.tripped:
             self._command(Deenergise(detail))
         self._command(UnlockConnector())
-        self._record = replace(self._record, state=State.ENDED, energised=False)
+        self._record = self._record.but(state=State.ENDED, energised=False)
         self._emit(
             events.SessionEnded,
             reason=reason,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from iso15118.config import SeccConfig
@@ -57,7 +57,7 @@ class EvNeeds:
     v2x_minimum_wh: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """What the session remembers from request to request.
 
@@ -104,6 +104,18 @@ class Record:
     tripped: str = ""
     trip_fault: Fault = Fault.LOCAL
     stopping: str = ""
+
+    def but(self, **changes: Any) -> Record:
+        """The same record with some fields changed.
+
+        What `dataclasses.replace` does, without setting forty fields one by one at each request.
+        """
+        made = object.__new__(Record)
+        made.__dict__.update(self.__dict__)
+        made.__dict__.update(changes)
+        if len(made.__dict__) != len(self.__dict__):
+            raise TypeError(f"a Record has no {sorted(set(changes) - set(self.__dict__))}")
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +182,16 @@ class View:
         **changes: Any,
     ) -> Step:
         """Answer, go to `state` (default: stay) and remember `changes`."""
-        record = replace(self.record, state=state or self.record.state, **changes)
+        record = self.record.but(state=state or self.record.state, **changes)
         return Step(record, response, do, why=why, requirement=requirement, ending=ending)
 
     def wait(self, limit_s: float, *, do: tuple[Command, ...] = (), **changes: Any) -> Step:
         """Hold the request until hardware or controller move, at most `limit_s` in all."""
-        return Step(replace(self.record, **changes), None, do, hold_s=limit_s)
+        return Step(self.record.but(**changes), None, do, hold_s=limit_s)
 
     def ask(self, question: Question, limit_s: float) -> Step:
         """Put a question to the controller and hold the request for its answer."""
-        record = replace(self.record, pending=question, answered=False, answer=None)
+        record = self.record.but(pending=question, answered=False, answer=None)
         return Step(record, None, question=question, hold_s=limit_s)
 
     def settled(self) -> dict[str, Any]:
@@ -197,7 +209,7 @@ class View:
     ) -> Step:
         """Refuse with a FAILED code: the session ends [V2G20-734]. `fault` tells on whose account."""
         return Step(
-            replace(self.record, state=State.ENDED),
+            self.record.but(state=State.ENDED),
             refuse(self, request, code),
             why=why,
             requirement=requirement,

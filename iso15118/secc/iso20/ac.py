@@ -38,7 +38,7 @@ def charge_parameter_discovery(s: View, req: AC_ChargeParameterDiscoveryReq) -> 
     if why:
         return s.fail(req, ResponseCode.FAILED_WRONG_CHARGE_PARAMETER, why, "V2G20-1619")
     negative = isinstance(mode, BPT_AC_CPDReqEnergyTransferMode) and mode.ev_maximum_discharge_power.value < 0
-    told = replace(s, record=replace(s.record, negative_discharge=negative))
+    told = replace(s, record=s.record.but(negative_discharge=negative))
     response = AC_ChargeParameterDiscoveryRes(
         header=s.header,
         response_code=ResponseCode.OK,

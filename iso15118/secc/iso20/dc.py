@@ -55,7 +55,7 @@ def charge_parameter_discovery(s: View, req: DC_ChargeParameterDiscoveryReq) -> 
     if why:
         return s.fail(req, ResponseCode.FAILED_WRONG_CHARGE_PARAMETER, why, "V2G20-2272")
     negative = isinstance(mode, BPT_DC_CPDReqEnergyTransferMode) and mode.ev_maximum_discharge_power.value < 0
-    told = replace(s, record=replace(s.record, negative_discharge=negative))
+    told = replace(s, record=s.record.but(negative_discharge=negative))
     response = DC_ChargeParameterDiscoveryRes(
         header=s.header,
         response_code=ResponseCode.OK,

@@ -44,7 +44,7 @@ def schedule_exchange(s: View, req: ScheduleExchangeReq) -> Step:
         needs = ev_needs(req.control_mode)
         question = needs_of(s, needs, req.control_mode.departure_time, req.maximum_supporting_points)
         step = s.ask(question, ANSWER_HOLD_S)
-        return replace(step, record=replace(step.record, needs=needs))
+        return replace(step, record=step.record.but(needs=needs))
     if s.record.overdue and not s.record.answered:
         why = "the controller offered nothing in time"
         return s.fail(req, ResponseCode.FAILED, why, fault=Fault.LOCAL)
