@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Final, overload
 
 from iso15118.messages.iso20.types import RationalNumber
@@ -11,8 +12,12 @@ _MICROSECONDS_FROM: Final = 10**14
 _MILLISECONDS_FROM: Final = 10**11
 
 
+@functools.lru_cache(maxsize=1024)
 def rational(value: float) -> RationalNumber:
-    """`value` as RationalNumber (four to five significant digits). ValueError unless finite."""
+    """`value` as RationalNumber (four to five significant digits). ValueError unless finite.
+
+    The same limits are sent turn after turn; results are immutable and kept.
+    """
     exponent, mantissa = to_rational(value)
     return RationalNumber(exponent=exponent, value=mantissa)
 
