@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from iso15118.config import SeccConfig
 from iso15118.control.common import ControlMode, EnergyService
@@ -57,6 +57,10 @@ class EvNeeds:
     v2x_minimum_wh: float | None = None
 
 
+NOT_ANNOUNCED: Final = Envelope()
+"""The EVSE limits before ChargeParameterDiscovery."""
+
+
 @dataclass(frozen=True)
 class Record:
     """What the session remembers from request to request.
@@ -79,7 +83,7 @@ class Record:
     parameter_set_id: int = 0
     control_mode: ControlMode | None = None
     ev_limits: Envelope = field(default_factory=Envelope)
-    announced: Envelope = field(default_factory=Envelope)
+    announced: Envelope = NOT_ANNOUNCED
     negative_discharge: bool = False
     needs: EvNeeds = field(default_factory=EvNeeds)
     rounds: int = 0
@@ -166,7 +170,7 @@ class View:
     @property
     def limits(self) -> Envelope:
         """What the station can do now, never more than it announced."""
-        if self.record.service is None or self.record.announced == Envelope():
+        if self.record.service is None or self.record.announced is NOT_ANNOUNCED:
             return self.evse.limits
         return self.evse.limits.within(self.record.announced)
 
