@@ -12,8 +12,8 @@ from iso15118.evcc.iso20.schedule import Schedule
 from iso15118.evcc.iso20.stop import Leaving, reason_to_leave
 from iso15118.evcc.vocabulary import Ev
 from iso15118.messages.iso20 import ac as m
-from iso15118.messages.iso20.numbers import number, rational
-from iso15118.messages.iso20.types import CLReqControlMode, CLResControlMode, RationalNumber
+from iso15118.messages.iso20.numbers import rational, total
+from iso15118.messages.iso20.types import CLReqControlMode, CLResControlMode
 from iso15118.units import NO_FLOW, Envelope, Limits
 
 POWER_DOWN_W: Final = 100.0
@@ -61,15 +61,6 @@ def _limits(mode: m.AC_CPDResEnergyTransferMode, direction: str) -> Limits:
     most = total(mode, f"evse_maximum_{direction}_power") or 0.0
     least = total(mode, f"evse_minimum_{direction}_power") or 0.0
     return Limits(max_power_w=abs(most), min_power_w=abs(least))
-
-
-def total(mode: Any, name: str) -> float | None:
-    """The sum over the phases of X, X_L2, X_L3; None where X is absent [V2G20-1818]."""
-    first: RationalNumber | None = getattr(mode, name, None)
-    if first is None:
-        return None
-    others: list[RationalNumber | None] = [getattr(mode, f"{name}_{phase}", None) for phase in ("l2", "l3")]
-    return sum((number(x) for x in others if x is not None), number(first))
 
 
 async def transfer(ev: Ev, schedule: Schedule) -> Leaving:

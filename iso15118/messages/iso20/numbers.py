@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Final, overload
+from typing import Any, Final, overload
 
 from iso15118.messages.iso20.types import RationalNumber
 from iso15118.units import from_rational, to_rational
@@ -29,6 +29,15 @@ def number(value: None) -> None: ...
 def number(value: RationalNumber | None) -> float | None:
     """The value of a RationalNumber; None stays None."""
     return None if value is None else from_rational(value.exponent, value.value)
+
+
+def total(mode: Any, name: str) -> float | None:
+    """The sum over the phases of X, X_L2, X_L3; None where X is absent [V2G20-1818]."""
+    first: RationalNumber | None = getattr(mode, name, None)
+    if first is None:
+        return None
+    others: list[RationalNumber | None] = [getattr(mode, f"{name}_{phase}", None) for phase in ("l2", "l3")]
+    return sum((number(x) for x in others if x is not None), number(first))
 
 
 def stamp(utc_s: float, unit: str = "us") -> int:

@@ -22,8 +22,8 @@ from iso15118.messages.iso20.ac import (
     Dynamic_AC_CLResControlMode,
     Scheduled_AC_CLResControlMode,
 )
-from iso15118.messages.iso20.numbers import number, rational
-from iso15118.messages.iso20.types import CLResControlMode, RationalNumber, ResponseCode
+from iso15118.messages.iso20.numbers import rational, total
+from iso15118.messages.iso20.types import CLResControlMode, ResponseCode
 from iso15118.secc.iso20 import loop
 from iso15118.secc.iso20.schedule import discharge_is_negative
 from iso15118.secc.session import State, Step, View
@@ -65,15 +65,6 @@ def _both(mode: Any, direction: str, known: Limits) -> Limits:
         max_power_w=known.max_power_w if most is None else size(most),
         min_power_w=known.min_power_w if least is None else size(least),
     )
-
-
-def total(mode: Any, name: str) -> float | None:
-    """The sum over the phases of X, X_L2, X_L3; None where X is absent [V2G20-1818]."""
-    first: RationalNumber | None = getattr(mode, name, None)
-    if first is None:
-        return None
-    others: list[RationalNumber | None] = [getattr(mode, f"{name}_{phase}", None) for phase in ("l2", "l3")]
-    return sum((number(x) for x in others if x is not None), number(first))
 
 
 def _variant_fault(s: View, mode: AC_CPDReqEnergyTransferMode) -> str:
