@@ -1,41 +1,13 @@
-"""What both sides' snapshots are made of: pilot and contactor states, checks, wishes."""
+"""What both sides' snapshots are made of: pilot and contactor states and checks (the words of `hal`), wishes."""
 
 from __future__ import annotations
 
 import enum
 
+from hal.types import Check, CpState
+from hal.types import ContactorState as Contactor
 
-class CpState(enum.Enum):
-    """Control pilot state (IEC 61851-1)."""
-
-    A = "A"  # no vehicle
-    B = "B"  # connected, not ready
-    C = "C"  # ready to take energy
-    D = "D"  # ready, ventilation required
-    E = "E"  # fault
-    F = "F"  # EVSE not available
-
-    @property
-    def ready(self) -> bool:
-        """Whether the EV signals that it is ready for energy (C or D)."""
-        return self in (CpState.C, CpState.D)
-
-
-class Contactor(enum.Enum):
-    """Position of a contactor as measured (level, never an edge)."""
-
-    OPEN = "open"
-    CLOSED = "closed"
-    UNKNOWN = "unknown"
-
-
-class Check(enum.Enum):
-    """Progress of the cable check (insulation test)."""
-
-    IDLE = "idle"
-    RUNNING = "running"
-    PASSED = "passed"
-    FAILED = "failed"
+__all__ = ["Check", "Contactor", "ControlMode", "CpState", "EnergyService", "Wish"]
 
 
 class Wish(enum.Enum):

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hal.virtual.circuit import Sample
 from iso15118.control.common import CpState
 from iso15118.events import MessageSent, SessionEnded
 from iso15118.sim import protocol_checks
-from iso15118.sim.circuit import Sample
 from iso15118.sim.world import Recording
 
 MAX_CLOSING_V: Final = 20.0

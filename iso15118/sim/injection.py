@@ -6,11 +6,11 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from hal.virtual.circuit import DcPlant
+from hal.virtual.plants import Contactor
 from iso15118.control.common import CpState
 from iso15118.control.evse import ChargingNeeds
 from iso15118.energy.offer import EnergyOffer
-from iso15118.sim.circuit import DcPlant
-from iso15118.sim.plants import Contactor
 from iso15118.sim.virtual_evse import Reply
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from hal.virtual.circuit import Plant
 from iso15118.control import ev, evse
 from iso15118.control.common import Check, Contactor, ControlMode, CpState, EnergyService
 from iso15118.energy.offer import EnergyOffer
-from iso15118.sim.circuit import Plant
 from iso15118.sim.virtual_ev import AC_CAR, VirtualEv
 from iso15118.sim.virtual_evse import DC_STATION, Reply, VirtualEvse
 from iso15118.units import Envelope, Limits

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hal.virtual.battery import Battery
+from hal.virtual.circuit import AcPlant, DcPlant, Plant
 from iso15118.config import EvccConfig, SeccConfig
 from iso15118.control.common import ControlMode
 from iso15118.evcc.machine import EvccMachine
 from iso15118.events import MessageSent, SessionEnded, StateEntered, as_record
 from iso15118.machine import Entropy, Machine, Utc
 from iso15118.secc.machine import SeccMachine
-from iso15118.sim.battery import Battery
 from iso15118.sim.checkers import Violation, check
-from iso15118.sim.circuit import AcPlant, DcPlant, Plant
 from iso15118.sim.faults import Fault, parse
 from iso15118.sim.scenarios import Scenario, basic
 from iso15118.sim.virtual_ev import VirtualEv

@@ -9,9 +9,9 @@ import itertools
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hal.virtual.circuit import AcPlant, DcPlant, Plant
 from iso15118.control import ev as api
 from iso15118.control.common import ControlMode, EnergyService, Wish
-from iso15118.sim.circuit import AcPlant, DcPlant, Plant
 from iso15118.sim.virtual_evse import Reply
 from iso15118.units import Envelope, Limits
 

@@ -10,10 +10,10 @@ import enum
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hal.virtual.circuit import DcPlant, Plant
 from iso15118.control import evse as api
 from iso15118.control.common import Check, Wish
 from iso15118.energy.offer import EnergyOffer
-from iso15118.sim.circuit import DcPlant, Plant
 from iso15118.units import Envelope, Limits
 
 SAFE_V: Final = 60.0

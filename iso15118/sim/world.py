@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from hal.virtual.circuit import Closing, Plant, Sample
 from iso15118.discovery.events import DiscoveryFailed, SeccFound
 from iso15118.discovery.sdp_client import SdpClient, SdpClientConfig
 from iso15118.discovery.sdp_server import SdpAvailability, SdpServer, SdpServerConfig, SeccEndpoints
@@ -34,7 +35,6 @@ from iso15118.machine import (
     Update,
     Utc,
 )
-from iso15118.sim.circuit import Closing, Plant, Sample
 from iso15118.sim.controllers import VirtualEv, VirtualEvse
 from iso15118.sim.faults import Fault
 from iso15118.sim.injection import inject

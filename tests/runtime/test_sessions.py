@@ -6,6 +6,7 @@ import contextlib
 import pytest
 from support import car_for, drive, fake_charger, living, station, until
 
+from hal.virtual.circuit import DcPlant
 from iso15118.config import EvccConfig, SeccConfig
 from iso15118.control.common import Contactor, ControlMode, EnergyService
 from iso15118.control.evse import Deenergise
@@ -15,7 +16,6 @@ from iso15118.runtime.charger import Charger, ChargerStopped, run_all
 from iso15118.runtime.events import ConnectFailed, Disconnected
 from iso15118.runtime.sinks import Memory
 from iso15118.runtime.vehicle import Vehicle
-from iso15118.sim.circuit import DcPlant
 from iso15118.sim.controllers import EvseSetup, EvSetup, VirtualEv, VirtualEvse
 from iso15118.sim.realtime import BenchCar, LiveEv, LiveEvse, run_plant
 

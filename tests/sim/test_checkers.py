@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from hal.virtual.circuit import Closing, Sample
 from iso15118.control.common import CpState
 from iso15118.control.evse import Deenergise, SetDcTarget
 from iso15118.events import MessageReceived, MessageSent, SessionEnded
 from iso15118.sim import checkers
-from iso15118.sim.circuit import Closing, Sample
 from iso15118.sim.run import simulate
 from iso15118.sim.scenarios import basic
 from iso15118.sim.world import Recording

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from hal.virtual.circuit import Sample
 from iso15118.energy.offer import EnergyOffer, Offer, OfferStep
-from iso15118.sim.circuit import Sample
 from iso15118.sim.run import Run, simulate
 from iso15118.sim.scenarios import Scenario, basic
 from iso15118.units import Limits

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from hal.virtual.battery import Battery
+from hal.virtual.circuit import AcPlant, DcPlant, Plant
 from iso15118.control import ev, evse
 from iso15118.control.common import Check, Contactor, ControlMode, CpState, EnergyService, Wish
 from iso15118.energy.offer import EnergyOffer
 from iso15118.errors import ConfigError
-from iso15118.sim.battery import Battery
-from iso15118.sim.circuit import AcPlant, DcPlant, Plant
 from iso15118.sim.controllers import DC_CAR, DC_STATION, EvseSetup, EvSetup, VirtualEv, VirtualEvse
 from iso15118.sim.scenarios import COMBINATIONS, basic, control_of, service_of, varied
 from iso15118.units import Envelope, Limits

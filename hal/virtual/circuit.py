@@ -11,9 +11,9 @@ import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from iso15118.control.common import CpState
-from iso15118.sim.battery import SECONDS_PER_HOUR, Battery
-from iso15118.sim.plants import (
+from hal.types import CpState
+from hal.virtual.battery import SECONDS_PER_HOUR, Battery
+from hal.virtual.plants import (
     AcConverter,
     Contactor,
     DcSupply,

@@ -8,10 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iso15118.control.common import Contactor as Position
-from iso15118.control.common import CpState
-from iso15118.sim.battery import Battery
-from iso15118.sim.plants import (
+from hal.virtual.battery import Battery
+from hal.virtual.plants import (
     AcConverter,
     Contactor,
     DcSupply,
@@ -19,6 +17,8 @@ from iso15118.sim.plants import (
     Meter,
     PilotCircuit,
 )
+from iso15118.control.common import Contactor as Position
+from iso15118.control.common import CpState
 
 
 def cell_block(**changes: float) -> Battery:

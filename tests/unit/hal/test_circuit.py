@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from iso15118.sim.battery import Battery
-from iso15118.sim.circuit import AcPlant, DcPlant, Plant
+from hal.virtual.battery import Battery
+from hal.virtual.circuit import AcPlant, DcPlant, Plant
 
 
 def let_pass(plant: Plant, seconds: float) -> None:

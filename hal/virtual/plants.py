@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from iso15118.control.common import Contactor as Position
-from iso15118.control.common import CpState
+from hal.types import ContactorState as Position
+from hal.types import CpState
 
 ISOLATION_FAULT_OHM: Final = 100_000.0
 """IEC 61851-23:2023: below this the insulation test fails."""
