@@ -16,7 +16,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = ("iso15118", "hal", "certs")
 
-REQUIREMENT: Final = re.compile(r"V2G\d*(?:-[A-Z]{2})?-\d+")
+REQUIREMENT: Final = re.compile(r"V2G\d*(?:-[A-Z]{2})?-(?:[AM]\d\d-)?\d+")
 """A requirement id, for example V2G20-460 or V2G-DC-500."""
 _CITED: Final = re.compile(rf"\[({REQUIREMENT.pattern})\]")
 

@@ -94,13 +94,23 @@ class SetPower:
 
 
 @dataclass(frozen=True, slots=True)
+class ChargeBasic:
+    """Charge by the duty cycle alone: at most `limit_a` per phase; 0 stops and disconnects.
+
+    Sent only where the stack owns the plug (`iso15118.plug`).
+    """
+
+    limit_a: float
+
+
+@dataclass(frozen=True, slots=True)
 class Deenergise:
     """Stop power transfer and disconnect, now."""
 
     reason: str
 
 
-Command = SetPilot | CloseContactor | OpenContactor | SetPower | Deenergise
+Command = SetPilot | CloseContactor | OpenContactor | SetPower | ChargeBasic | Deenergise
 
 
 # --- questions --------------------------------------------------------------------------------

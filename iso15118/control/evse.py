@@ -120,6 +120,21 @@ class SetAcTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPilotDuty:
+    """Signal this on the control pilot (percent): 5 digital, 10 to 97 a current limit, 100 steady +12 V (X1).
+
+    Sent only where the stack owns the plug (`iso15118.plug`).
+    """
+
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetPilotUnavailable:
+    """Hold -12 V (state F; 0 V, state E, where the hardware has no F) until the next SetPilotDuty."""
+
+
+@dataclass(frozen=True, slots=True)
 class Deenergise:
     """Output off and contactor open, now, without ramp where the hardware allows."""
 
@@ -134,6 +149,8 @@ Command = (
     | SetAcTarget
     | CloseContactor
     | OpenContactor
+    | SetPilotDuty
+    | SetPilotUnavailable
     | Deenergise
 )
 
