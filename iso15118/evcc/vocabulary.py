@@ -7,6 +7,7 @@ is no event loop behind it; asyncio is not involved.
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeVar
@@ -98,12 +99,10 @@ class Query:
 Operation = Exchange | Raw | Sleep | Until | Query
 
 
-@dataclass(frozen=True, slots=True)
-class _Await:
-    operation: Operation
-
-    def __await__(self) -> Generator[Operation, Any, Any]:
-        return (yield self.operation)
+@types.coroutine
+def _result_of(operation: Operation) -> Generator[Operation, Any, Any]:
+    """Hand `operation` to the machine; its result once the machine resumes the procedure."""
+    return (yield operation)
 
 
 # --- the procedure's view of the world --------------------------------------------------------
@@ -181,7 +180,7 @@ class Ev:
         exchange = exchange_of(type(request))
         loop = isinstance(request, ChargeLoopReq)
         timeout_s = self.config.timers.loop_message_s if loop else exchange.evcc_timeout_s
-        answer = await _Await(Exchange(request, timeout_s, then))
+        answer = await _result_of(Exchange(request, timeout_s, then))
         if not isinstance(answer, response):
             self.fail(f"{type(answer).__name__} instead of {response.__name__}")
         if is_failure(answer.response_code):
@@ -195,19 +194,19 @@ class Ev:
 
     async def negotiate(self, request: SupportedAppProtocolReq) -> SupportedAppProtocolRes:
         """The SupportedAppProtocol exchange."""
-        answer = await _Await(Exchange(request, 2.0))
+        answer = await _result_of(Exchange(request, 2.0))
         if not isinstance(answer, SupportedAppProtocolRes):
             self.fail(f"{type(answer).__name__} instead of SupportedAppProtocolRes")
         return answer
 
     async def send_raw(self, octets: bytes, timeout_s: float = 2.0) -> Any:
         """Send octets as they are and return the next message, whatever it is."""
-        return await _Await(Raw(octets, timeout_s))
+        return await _result_of(Raw(octets, timeout_s))
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
         if seconds > 0:
-            await _Await(Sleep(seconds))
+            await _result_of(Sleep(seconds))
 
     async def pause(self) -> None:
         """The pause between two polls before power flows; a wish to stop cuts the polling off."""
@@ -217,14 +216,14 @@ class Ev:
 
     async def until(self, level: Callable[[EvState], bool], within_s: float) -> bool:
         """Wait for a level of our own hardware; False when `within_s` has passed."""
-        return bool(await _Await(Until(level, within_s)))
+        return bool(await _result_of(Until(level, within_s)))
 
     async def query(self, question: Question) -> Any:
         """Ask our own controller; an exception it raised ends the session.
 
         None where it does not answer in time, or where our side wants to stop meanwhile.
         """
-        answer = await _Await(Query(question))
+        answer = await _result_of(Query(question))
         if isinstance(answer, BaseException):
             raise SessionOver(EndReason.LOCAL, Fault.LOCAL, f"{type(question).__name__}: {answer!r}")
         return answer

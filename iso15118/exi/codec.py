@@ -49,8 +49,8 @@ def encode(
     encoder = Encoder(schema_set, options)
     root, code = root_element(value, schema_set, fragment, element)
     width = schema_set.fragment_width if fragment else schema_set.document_width
-    if not fragment:
-        code = _reordered(code, schema_set, options)
+    if options.acdp_order != "spec" and not fragment:
+        code = _reordered(code, schema_set)
     held, count = encoder.root(root, value, HEADER << width | code, HEADER_BITS + width)
     if fragment:
         held = held << width | len(schema_set.fragment_elements) + 1
@@ -96,8 +96,8 @@ def _decode_once(decoder: Decoder, fragment: bool, dialect: tuple[str, ...]) -> 
     elements = schema_set.fragment_elements if fragment else schema_set.elements
     width = schema_set.fragment_width if fragment else schema_set.document_width
     code = reader.bits(HEADER_BITS, width)
-    if not fragment:
-        code = _reordered(code, schema_set, decoder.options)
+    if decoder.options.acdp_order != "spec" and not fragment:
+        code = _reordered(code, schema_set)
     if code >= len(elements):
         raise DecodeError(f"root element code {code}: unknown to this schema set", bit=HEADER_BITS)
     element = elements[code]
@@ -132,10 +132,8 @@ def _trace_root(trace: Trace, element: Element, code: int, width: int, codes: in
 # --- dialects ---------------------------------------------------------------------------------
 
 
-def _reordered(code: int, schema_set: SchemaSet, options: Options) -> int:
+def _reordered(code: int, schema_set: SchemaSet) -> int:
     """The document code by element name, where the peer orders ACDP's by type name."""
-    if options.acdp_order == "spec":
-        return code
     swapped = [schema_set.document_codes.get(QName(name, schema_set.namespace)) for name in _SWAPPED]
     return swapped[1 - swapped.index(code)] or 0 if code in swapped else code
 

@@ -9,6 +9,8 @@ methods are shared by all classes; fields, `replace`, `asdict` and pattern match
 from __future__ import annotations
 
 import dataclasses
+import operator
+from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -37,6 +39,7 @@ def _equip(made: Any) -> Any:
     made.__layout__ = tuple(
         (field.name, getattr(made, field.name).__set__, field.default) for field in dataclasses.fields(made)
     )
+    made.__values__ = _reader(tuple(name for name, _, _ in made.__layout__))
     for method in (_init, _repr, _eq, _hash, _setattr, _delattr, _reduce):
         setattr(made, f"__{method.__name__.strip('_')}__", method)
     return made
@@ -72,18 +75,22 @@ def _repr(self: Any) -> str:
     return f"{type(self).__name__}({values})"
 
 
-def _values(self: Any) -> tuple[Any, ...]:
-    return tuple([getattr(self, name) for name, _, _ in self.__layout__])
+def _reader(names: tuple[str, ...]) -> Callable[[Any], Any]:
+    """A function that gives the values of these fields, for comparing and hashing."""
+    if len(names) > 1:
+        return operator.attrgetter(*names)
+    return lambda self: tuple(getattr(self, name) for name in names)
 
 
 def _eq(self: Any, other: object) -> Any:
     if type(self) is not type(other):
         return NotImplemented
-    return _values(self) == _values(other)
+    values = type(self).__values__  # type: ignore[attr-defined]
+    return values(self) == values(other)
 
 
 def _hash(self: Any) -> int:
-    return hash(_values(self))
+    return hash(type(self).__values__(self))
 
 
 def _setattr(self: Any, name: str, value: object) -> NoReturn:  # noqa: ARG001 - the signature is Python's

@@ -257,16 +257,14 @@ class BinaryCodec(ScalarCodec):
         return reader.binary(at)
 
     def pack(self, value: Any, facets: bool) -> tuple[int, int]:
-        if value.__class__ is not bytes or facets:
-            reason = self._type_violation(value) or (facets and self.violation(value))
-            if reason:
-                raise EncodeError(reason)
+        reason = self.violation(value) if facets else self._type_violation(value)
+        if reason:
+            raise EncodeError(reason)
         return pack_binary(value)
 
     def violation(self, value: Any) -> str | None:
-        reason = self._type_violation(value)
-        if reason:
-            return reason
+        if not isinstance(value, bytes):
+            return self._type_violation(value)
         if self.min_length is not None and len(value) < self.min_length:
             return f"{len(value)} octets, at least {self.min_length} needed"
         if self.max_length is not None and len(value) > self.max_length:

@@ -328,7 +328,8 @@ class SeccMachine:
         processing = getattr(response, "evse_processing", polled)
         if processing is Processing.FINISHED and self._record.pending is None:
             self._timers.stop(ONGOING, CUSTOMER, CABLE_CHECK)
-            self._record = self._record.but(overdue=False)
+            if self._record.overdue:
+                self._record = self._record.but(overdue=False)
         elif processing is Processing.FINISHED:
             return
         elif processing is Processing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION:

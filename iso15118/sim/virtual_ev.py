@@ -78,6 +78,7 @@ class VirtualEv:
         self._schedule: api.ScheduleOption | None = None
         self._scheduled_at = self._now = 0.0
         self._used = False
+        self._bidirectional = any(service.bidirectional for service in self.setup.services)
 
     # --- commands -----------------------------------------------------------------------------
 
@@ -130,7 +131,9 @@ class VirtualEv:
         wanted = self._planned()
         if isinstance(self.plant, DcPlant):
             emf = battery.emf_v
-            self.target_a = 0.0 if self.complete and wanted > 0 else self._current(wanted / max(emf, 1.0))
+            self.target_a = (
+                0.0 if self.complete and wanted > 0 else self._current(wanted / max(emf, 1.0), emf)
+            )
             self.target_w = self.target_a * emf
         else:
             self.target_w = 0.0 if self.complete and wanted > 0 else self._bounded(wanted)
@@ -143,10 +146,9 @@ class VirtualEv:
         power = _at(self.setup.plan, self.energy_s)
         return self.setup.limits.charge.max_power_w if power is None else power
 
-    def _current(self, wanted_a: float) -> float:
-        """`wanted_a` within the limits of car and cells, constant voltage near the end."""
+    def _current(self, wanted_a: float, emf: float) -> float:
+        """`wanted_a` within the limits of car and cells, constant voltage near the end; `emf` in V."""
         battery, limits = self.plant.battery, self.setup.limits
-        emf = battery.emf_v
         if wanted_a >= 0:
             headroom = (min(battery.max_v, limits.max_voltage_v) - emf) / battery.r0_ohm
             most = min(limits.charge.max_current_a, battery.max_charge_a(), headroom)
@@ -231,7 +233,7 @@ class VirtualEv:
         """Energy requests from the state of charge (Wh)."""
         battery, setup = self.plant.battery, self.setup
         soc, capacity = battery.soc, battery.capacity_wh
-        bidirectional = any(s.bidirectional for s in setup.services)
+        bidirectional = self._bidirectional
         return api.EnergyNeeds(
             target_wh=(setup.target_soc - soc) * capacity,
             maximum_wh=(1.0 - soc) * capacity,

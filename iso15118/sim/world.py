@@ -101,18 +101,22 @@ class Side:
         "alive",
         "closed",
         "controller",
+        "deadline",
         "finished",
         "machine",
         "marks",
         "next_update",
+        "other",
         "role",
         "silent_until",
     )
 
     def __init__(self, role: str, machine: Machine, controller: Any) -> None:
         self.role, self.machine, self.controller = role, machine, controller
+        self.other = "EVCC" if role == "SECC" else "SECC"
         self.alive = True
         self.finished = self.closed = False
+        self.deadline = math.inf  # the machine's, read after each call: only a call can change it
         self.silent_until = -1.0
         self.next_update = 0.0
         self.marks: tuple[Any, ...] = ()
@@ -166,6 +170,7 @@ class World:
 
     def run(self) -> Recording:
         """From plug-in until both sides have ended and the plant has settled."""
+        self._touched()
         self._discover()
         while self.now < self._settled_at:
             due = self._due()
@@ -189,7 +194,7 @@ class World:
         """`role`'s sending direction ends; it may not know."""
         if self.recording.connected_at is not None and role not in self.connection.closed:
             self.connection.closed.add(role)
-            other = self.sides["EVCC" if role == "SECC" else "SECC"]
+            other = self.sides[self.sides[role].other]
             self._later(self.connection.streams[role].closing(self.now), self._peer_closed, other)
 
     def vanish(self, role: str) -> None:
@@ -227,7 +232,7 @@ class World:
             return max(self.now, min(due, self._sdp_client.deadline, self._sdp_server.deadline))
         for side in self._sides:
             if side.alive and not side.closed:
-                due = min(due, side.machine.deadline, side.next_update)
+                due = min(due, side.deadline, side.next_update)
         return max(due, self.now)
 
     def _advance(self, due: float) -> None:
@@ -251,7 +256,7 @@ class World:
             moved = self.evse.step(now) or moved
             self._moved = self.ev.step(now) or moved or self._moved
             self._sample()
-        self._plant_due = min(now + self.plant.due_s, self.evse.due)
+            self._plant_due = min(now + self.plant.due_s, self.evse.due)
 
     def _touched(self) -> None:
         """Something was commanded or broken: levels and the next switching time may differ."""
@@ -288,7 +293,7 @@ class World:
         moved, self._moved = self._moved, False
         for side in self._sides:
             if side.alive and not side.closed:
-                if side.machine.deadline <= now:
+                if side.deadline <= now:
                     side.machine.tick(now)
                     self._drain(side)
                 if moved or now >= side.next_update:
@@ -303,7 +308,7 @@ class World:
         self._sync()
         while not side.closed:
             marks = side.controller.marks()
-            if marks == side.marks and now < side.next_update:
+            if now < side.next_update and marks == side.marks:
                 return
             side.marks = marks
             flowing = self.plant.outlet_v > 1.0
@@ -333,6 +338,7 @@ class World:
                 case Close(after=after):
                     side.finished = True
                     self._later(self.now + after, self._close, side)
+        side.deadline = side.machine.deadline
 
     def _answer(self, side: Side, answer: Answer) -> None:
         if side.running and self.now >= side.silent_until:
@@ -342,7 +348,7 @@ class World:
         self.recording.wire.append((self.now, side.role, data))
         if self.connection.cut or side.role in self.connection.closed:
             return
-        other = self.sides["EVCC" if side.role == "SECC" else "SECC"]
+        other = self.sides[side.other]
         for when, piece in self.connection.streams[side.role].arrivals(data, self.now):
             self._later(when, self._arrive, other, piece)
 

@@ -220,7 +220,8 @@ def charge_loop(s: View, req: DC_ChargeLoopReq) -> Step:
         return s.fail(req, ResponseCode.FAILED, why, "V2G20-1600")
     ev = _updated(s.record.ev_limits, mode)
     needs = loop.needs_from(mode)
-    envelope = loop.capped(s.limits.within(ev), *loop.scheduled_limits(s))
+    limits = s.limits
+    envelope = loop.capped(limits.within(ev), *loop.scheduled_limits(s))
     wish_v, wish_a = _wish(s, req, envelope, needs)
     target = _target(s, envelope, wish_v, wish_a, ev)
     code, watched, why = loop.profile_verdict(s, s.evse.voltage_v * s.evse.current_a)
@@ -234,13 +235,13 @@ def charge_loop(s: View, req: DC_ChargeLoopReq) -> Step:
         evse_present_current=rational(s.evse.current_a),
         evse_present_voltage=rational(s.evse.voltage_v),
         evse_power_limit_achieved=_achieved(
-            wish_v * wish_a, s.limits.charge.max_power_w, s.limits.discharge.max_power_w
+            wish_v * wish_a, limits.charge.max_power_w, limits.discharge.max_power_w
         ),
         evse_current_limit_achieved=_achieved(
-            wish_a, s.limits.charge.max_current_a, s.limits.discharge.max_current_a
+            wish_a, limits.charge.max_current_a, limits.discharge.max_current_a
         ),
-        evse_voltage_limit_achieved=wish_v >= s.limits.max_voltage_v * _NEARLY,
-        cl_res_control_mode=_res_mode(s),
+        evse_voltage_limit_achieved=wish_v >= limits.max_voltage_v * _NEARLY,
+        cl_res_control_mode=_res_mode(s, limits),
     )
     return s.reply(
         response,
@@ -304,9 +305,8 @@ def _achieved(wish: float, charge: float, discharge: float) -> bool:
     return abs(wish) >= (charge if wish >= 0 else discharge) * _NEARLY and wish != 0
 
 
-def _res_mode(s: View) -> CLResControlMode:
+def _res_mode(s: View, now: Envelope) -> CLResControlMode:
     assert s.record.service is not None
-    now = s.limits
     values: dict[str, Any] = {
         "evse_maximum_charge_power": rational(now.charge.max_power_w),
         "evse_minimum_charge_power": rational(now.charge.min_power_w),
