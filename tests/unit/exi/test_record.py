@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from iso15118.exi.record import value_class
 from iso15118.exi.schema import Group, Integer, Occurs
 from iso15118.messages.iso20.types import DisplayParameters, RationalNumber
 
@@ -21,6 +22,32 @@ def test_values_compare_hash_and_show_their_fields() -> None:
     assert object() != RATIONAL
     assert repr(RATIONAL) == "RationalNumber(exponent=-1, value=5)"
     assert Integer("byte", 0, 1) != Integer("short", 0, 1)
+
+
+@value_class
+class Nothing:
+    """No field."""
+
+
+@value_class
+class Single:
+    """One field."""
+
+    value: int
+
+
+@pytest.mark.parametrize(
+    ("one", "same", "other"),
+    [
+        (Nothing(), Nothing(), Single(1)),
+        (Single(1), Single(1), Single(2)),
+        (Occurs(1, 2), Occurs(1, 2), Occurs(1, 3)),
+    ],
+)
+def test_equal_by_their_fields_however_many(one: Any, same: Any, other: Any) -> None:
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
 
 
 @pytest.mark.parametrize("value", [RATIONAL, Integer("byte", 0, 1), Group("choice", ("a", "b"))])
