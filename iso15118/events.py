@@ -24,6 +24,7 @@ class EndReason(enum.Enum):
     REFUSED = "refused"  # a FAILED response was sent or received
     PROTOCOL = "protocol"  # wrong or undecodable message
     LOCAL = "local"  # our own controller, hardware or configuration
+    SECURITY = "security"  # TLS, a certificate or a signature
     EMERGENCY = "emergency"
 
 
