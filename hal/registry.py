@@ -15,7 +15,25 @@ from hal.errors import HalError, Kind
 
 ENTRY_POINTS: Final = "iso15118.hal"
 
-DRIVERS: Final[dict[str, str]] = {}
+DRIVERS: Final[dict[str, str]] = {
+    "virtual-evse-pilot": "hal.virtual.realtime:evse_pilot",
+    "virtual-evse-contactor": "hal.virtual.realtime:evse_contactor",
+    "virtual-evse-lock": "hal.virtual.realtime:evse_lock",
+    "virtual-evse-safety": "hal.virtual.realtime:evse_safety",
+    "virtual-evse-meter": "hal.virtual.realtime:evse_meter",
+    "virtual-evse-thermometers": "hal.virtual.realtime:evse_thermometers",
+    "virtual-evse-proximity": "hal.virtual.realtime:evse_proximity",
+    "virtual-evse-supply": "hal.virtual.realtime:evse_supply",
+    "virtual-evse-isolation": "hal.virtual.realtime:evse_isolation",
+    "virtual-ev-pilot": "hal.virtual.realtime:ev_pilot",
+    "virtual-ev-contactor": "hal.virtual.realtime:ev_contactor",
+    "virtual-ev-lock": "hal.virtual.realtime:ev_lock",
+    "virtual-ev-safety": "hal.virtual.realtime:ev_safety",
+    "virtual-ev-thermometers": "hal.virtual.realtime:ev_thermometers",
+    "virtual-ev-battery": "hal.virtual.realtime:ev_battery",
+    "virtual-ev-inlet": "hal.virtual.realtime:ev_inlet",
+    "virtual-ev-charger": "hal.virtual.realtime:ev_charger",
+}
 """Name -> "module:factory"."""
 
 

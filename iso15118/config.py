@@ -14,11 +14,16 @@ import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from iso15118.control.common import ControlMode, EnergyService
 from iso15118.errors import ConfigError
 from iso15118.quirks import Quirk
+
+
+def _check(owner: object, key: str, ok: bool, accepted: str) -> None:
+    if not ok:
+        raise ConfigError(key, f"{getattr(owner, key)!r} is not usable; accepted: {accepted}")
 
 
 class _FromToml:
@@ -156,9 +161,131 @@ class EvccConfig(_FromToml):
         _check(self, "max_payload", 1024 <= self.max_payload <= 2**24, "1024 to 16777216 octets")
 
 
-def _check(owner: object, key: str, ok: bool, accepted: str) -> None:
-    if not ok:
-        raise ConfigError(key, f"{getattr(owner, key)!r} is not usable; accepted: {accepted}")
+@dataclass(frozen=True, slots=True)
+class AttenuationLimits:
+    """Which EVSE is the one at our cable, by mean attenuation in dB (ISO 15118-3, C_EV_match_signalattn).
+
+    Below `direct_db` an EVSE is found, below `indirect_db` it has to prove itself by validation, above
+    it is none of ours. An EVSE not at least `margin_db` nearer than the next has to prove itself as
+    well. `proof_required`: without the proof there is no match; else the nearest is taken all the same.
+    """
+
+    direct_db: float = 40.0
+    indirect_db: float = 80.0
+    margin_db: float = 3.0
+    proof_required: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self, "direct_db", 0 < self.direct_db <= 255, "above 0, at most 255 dB")
+        _check(self, "indirect_db", self.direct_db <= self.indirect_db <= 255, "direct_db to 255 dB")
+        _check(self, "margin_db", 0 <= self.margin_db <= 255, "0 to 255 dB")
+
+
+FIELD_LIMITS: Final = AttenuationLimits()
+"""What uncalibrated chargers and cars in the field need: real sessions report 10 to 37 dB."""
+STANDARD_LIMITS: Final = AttenuationLimits(10.0, 20.0, 0.0, proof_required=True)
+"""The values of ISO 15118-3, for calibrated equipment."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlacTimers:
+    """Times of matching and of the powerline link in seconds, as the field needs them.
+
+    Names follow ISO 15118-3: TT_ is the time the other side is given, TP_ the time we keep ourselves.
+    """
+
+    match_response_s: float = 0.2  # TT_match_response
+    match_sequence_s: float = 0.4  # TT_match_sequence
+    start_s: float = 2.0  # TT_match_sequence before the first sound; some cars come later than 0.4
+    parm_for_s: float = 20.0  # how long one attempt asks for EVSEs; 3 requests by the standard
+    collect_s: float = 0.08  # TP_match_sequence: after the first CM_SLAC_PARM.CNF, for further ones
+    batch_interval_s: float = 0.025  # TP_EV_batch_msg_interval
+    atten_results_s: float = 1.2  # TT_EV_atten_results
+    matching_rate_s: float = 0.4  # TT_matching_rate
+    matching_repetition_s: float = 40.0  # TT_matching_repetition, at least 10
+    join_s: float = 12.0  # TT_match_join
+    link_ready_s: float = 0.2  # TP_link_ready_notification
+    validation_level_s: float = 0.3  # TP_EV_vald_state_duration
+    validation_detect_s: float = 0.15  # T_vald_detect_time 0.2 less a tolerance of 50 ms
+    validation_window_s: float = 3.5  # TT_EVSE_vald_toggle
+    validation_retry_s: float = 0.5  # the EVSE is validating another EV
+    validation_for_s: float = 8.0  # in all, within TT_EVSE_match_session of the EVSE
+    slac_init_s: float = 40.0  # TT_EVSE_SLAC_init, 20 to 50
+    early_parm_s: float = 0.5  # a CM_SLAC_PARM.REQ just before matching was asked for is still answered
+    sounding_grace_s: float = 0.045  # on top of TT_EVSE_match_MNBC
+    last_sound_s: float = 0.05  # after the last sound, for profiles still on their way from the modem
+    match_session_s: float = 10.0  # TT_EVSE_match_session
+    set_key_s: float = 1.0  # for CM_SET_KEY.CNF, three tries
+    set_key_again_s: float = 5.0  # before the next three
+    probe_s: float = 0.3  # for the answer to a vendor's question
+    poll_joining_s: float = 0.2
+    poll_matched_s: float = 0.5
+    settle_s: float = 10.0  # the link is taken for granted after, where no modem answers any poll
+    amp_map_s: float = 0.2  # TT_amp_map_exchange
+
+
+_STRICT: Final[dict[str, float]] = {
+    "match_response_s": 0.2,
+    "match_sequence_s": 0.4,
+    "start_s": 0.4,
+    "parm_for_s": 0.6,
+    "batch_interval_s": 0.025,
+    "atten_results_s": 1.2,
+    "matching_rate_s": 0.4,
+    "matching_repetition_s": 10.0,
+    "join_s": 12.0,
+    "sounding_grace_s": 0.0,
+    "match_session_s": 10.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SlacConfig(_FromToml):
+    """Matching over the powerline (ISO 15118-3) and the modem, either side.
+
+    `attenuation` names the limits by which the EV chooses, `limits` gives own ones instead.
+    `attn_tx_db` (EV) and `attn_rx_db` (EVSE; one value, or one a carrier group) are what the own
+    side's wiring attenuates; they are subtracted. `strict_timing` keeps the standard's numbers where
+    the field needs patience: for conformance tests. `validation` (EVSE): count pilot toggles; needs
+    the pilot level within some 20 ms. `modem` is the vendor, where asking it is to be avoided.
+    `reset_after_key` restarts a Qualcomm modem after each new key, which costs seconds.
+    `amp_map_db`: reduction a carrier, 0 to 28 dB in steps of 2, 30 for off, sent once after the link is up.
+    """
+
+    attenuation: Literal["field", "standard"] = "field"
+    limits: AttenuationLimits | None = None
+    attn_tx_db: float = 0.0
+    attn_rx_db: tuple[int, ...] = (0,)
+    strict_timing: bool = False
+    match_attempts: int = 3
+    validation: bool = False
+    toggles: int | None = None
+    parallel: int = 5
+    requests_per_s: int = 20
+    modem: Literal["auto", "qualcomm", "lumissil", "vertexcom", "other"] = "auto"
+    lumissil_long_header: bool = False
+    reset_after_key: bool = False
+    amp_map_db: tuple[int, ...] = ()
+    timers: SlacTimers = field(default_factory=SlacTimers)
+
+    def __post_init__(self) -> None:
+        _check(self, "attn_rx_db", len(self.attn_rx_db) in (1, 58), "one value, or one for each of 58 groups")
+        _check(self, "match_attempts", self.match_attempts >= 1, "1 or more")
+        _check(self, "toggles", self.toggles is None or 1 <= self.toggles <= 3, "1 to 3, or none for random")
+        _check(self, "parallel", 1 <= self.parallel <= 64, "1 to 64")
+        _check(self, "requests_per_s", self.requests_per_s >= 5, "5 or more: an EV asks every 200 ms")
+        steps = all(0 <= db <= 30 and db % 2 == 0 for db in self.amp_map_db)
+        _check(self, "amp_map_db", steps, "0 to 30 dB in steps of 2")
+
+    @property
+    def attenuation_limits(self) -> AttenuationLimits:
+        """The limits in force."""
+        return self.limits or (STANDARD_LIMITS if self.attenuation == "standard" else FIELD_LIMITS)
+
+    @property
+    def times(self) -> SlacTimers:
+        """The times in force."""
+        return dataclasses.replace(self.timers, **_STRICT) if self.strict_timing else self.timers
 
 
 # --- plain data -> dataclass ------------------------------------------------------------------

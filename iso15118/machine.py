@@ -52,6 +52,13 @@ class Datagram:
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """A raw Ethernet frame without FCS: from the port to the modem or, as an output, for it."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class PeerClosed:
     """The peer closed the stream, orderly or not."""
 
@@ -78,7 +85,7 @@ class Stop:
     reason: str
 
 
-Input = LinkUp | LinkDown | Bytes | Datagram | PeerClosed | Update | Answer | Stop
+Input = LinkUp | LinkDown | Bytes | Datagram | Frame | PeerClosed | Update | Answer | Stop
 
 
 # --- outputs ----------------------------------------------------------------------------------
@@ -119,7 +126,7 @@ class Close:
     after: float = 0.0
 
 
-Output = Send | Datagram | Do | Ask | Emit | Close
+Output = Send | Datagram | Frame | Do | Ask | Emit | Close
 
 
 class Machine(Protocol):
