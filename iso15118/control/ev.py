@@ -35,7 +35,9 @@ class EvState:
 
     `inlet_voltage_v` is measured on the EVSE side of the contactor, `battery_voltage_v` behind
     it. `target_current_a`/`target_voltage_v` are what the battery management wants now (DC,
-    signed current), `target_power_w` the same for AC. `soc_percent` 0..100.
+    signed current), `target_power_w` the same for AC. `soc_percent` 0..100. Three levels matter only where the stack
+    owns the plug: `duty` of the control pilot in percent (100: steady +12 V, 0: E or F, None: nothing plugged in),
+    `wake`, whether a paused car wants to go on, and `basic`, whether charging by duty cycle alone is welcome.
     """
 
     soc_percent: float = 50.0
@@ -58,6 +60,9 @@ class EvState:
     wish: Wish | None = None
     emergency_stop: bool = False
     fault: str = ""
+    duty: float | None = None
+    wake: bool = False
+    basic: bool = True
 
     @property
     def safe(self) -> bool:

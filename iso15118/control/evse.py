@@ -36,7 +36,9 @@ class EvseState:
 
     `power_w` is used for AC (sum of phases), `voltage_v`/`current_a` for DC at the outlet.
     `setpoint_w` is the power the operator wants now (Dynamic mode; + charge, - discharge), None
-    for "as much as the EV takes". `fault` and `emergency_stop` de-energise at once.
+    for "as much as the EV takes". `fault` and `emergency_stop` de-energise at once. Two levels matter only where
+    the stack owns the plug: `basic_limit_a`, what basic charging may draw per phase (0: not allowed or not
+    authorised), and `wake`, whether there is energy again for a vehicle that is paused.
     """
 
     cp: CpState = CpState.A
@@ -53,6 +55,8 @@ class EvseState:
     wish: Wish | None = None
     emergency_stop: bool = False
     fault: str = ""
+    basic_limit_a: float = 0.0
+    wake: bool = False
 
     @property
     def safe(self) -> bool:

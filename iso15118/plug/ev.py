@@ -13,7 +13,8 @@ from iso15118.events import Role
 from iso15118.machine import Input, Update
 from iso15118.plug.config import EvPlugConfig
 from iso15118.plug.table import TIMER, PlugTable, Row
-from iso15118.plug.words import EvLevels, Link, Report
+from iso15118.plug.words import EvLevels, Report
+from iso15118.slac.dlink import DLink
 
 
 class State(enum.Enum):
@@ -49,7 +50,7 @@ class Signal(enum.Enum):
 class EvPlug(PlugTable[State]):
     """Machine. Inputs: Update(EvLevels), and `report` for what the layers above report.
 
-    Outputs: Do with SetPilot (wake-up toggles), ChargeBasic, LinkDo, Communicate; Emit(PlugState). The pilot state
+    Outputs: Do with SetPilot (wake-up toggles), ChargeBasic, Communicate; Emit(PlugState). The pilot state
     during a session is the session's own business.
     """
 
@@ -173,12 +174,12 @@ TABLE: Final[dict[State, Row[State]]] = {
             Signal.UNAVAILABLE: State.WAITING,
         },
         pilot=_P.pilot_rest,
-        link=Link.TERMINATE,
+        link=DLink.TERMINATE,
     ),
     State.WAITING: Row(
         {Signal.DIGITAL: State.SETTLING, Signal.NOMINAL: State.SETTLING},
         pilot=_P.pilot_rest,
-        link=Link.TERMINATE,
+        link=DLink.TERMINATE,
     ),
     State.SETTLING: Row(
         {TIMER: _P.settled, Signal.STEADY: State.WAITING, **_LOST},
@@ -191,7 +192,7 @@ TABLE: Final[dict[State, Row[State]]] = {
             Signal.STEADY: State.WAITING,
             **_LOST,
         },
-        link=Link.MATCH,
+        link=DLink.MATCH,
     ),
     State.LINKED: Row(
         {
@@ -201,6 +202,7 @@ TABLE: Final[dict[State, Row[State]]] = {
             TIMER: State.BROKEN,
             **_LOST,
         },
+        link=DLink.MATCH,  # after a pause: be up again
         communicate=True,
         lasts="setup_s",
     ),
@@ -216,11 +218,11 @@ TABLE: Final[dict[State, Row[State]]] = {
     ),
     State.DONE: Row(
         {Signal.WAKE: _P.wake},
-        link=Link.TERMINATE,
+        link=DLink.TERMINATE,
     ),
     State.PAUSING: Row(
         {Signal.STEADY: State.ASLEEP, Signal.WAKE: State.WAKING, Report.LINK_LOST: State.BROKEN, **_LOST},
-        link=Link.PAUSE,
+        link=DLink.PAUSE,
     ),
     State.ASLEEP: Row(
         {
@@ -244,7 +246,7 @@ TABLE: Final[dict[State, Row[State]]] = {
     State.BROKEN: Row(
         {TIMER: State.WAITING, Signal.STEADY: State.WAITING, **_LOST},
         pilot=_P.pilot_rest,
-        link=Link.ERROR,
+        link=DLink.ERROR,
         lasts="resetup_s",
     ),
     State.NO_LINK: Row(

@@ -21,7 +21,8 @@ from iso15118.events import Role
 from iso15118.machine import Input, Update
 from iso15118.plug.config import EvsePlugConfig
 from iso15118.plug.table import TIMER, PlugTable, Row
-from iso15118.plug.words import EvseLevels, Link, Report
+from iso15118.plug.words import EvseLevels, Report
+from iso15118.slac.dlink import DLink
 
 DIGITAL_DUTY: Final = 5.0
 STEADY_DUTY: Final = 100.0
@@ -67,7 +68,7 @@ class EvsePlug(PlugTable[State]):
     """Machine. Inputs: Update(EvseLevels), and `report` for what the layers above report.
 
     Outputs: Do with SetPilotDuty, SetPilotUnavailable, CloseContactor and OpenContactor (basic charging),
-    LinkDo, Communicate; Emit(PlugState).
+    Communicate; Emit(PlugState).
     """
 
     role: Role = "SECC"
@@ -229,7 +230,7 @@ TABLE: Final[dict[State, Row[State]]] = {
     State.EMPTY: Row(
         {Signal.VEHICLE: State.PLUGGED},
         pilot=_P.pilot_steady,
-        link=Link.TERMINATE,
+        link=DLink.TERMINATE,
     ),
     State.PLUGGED: Row(
         {TIMER: State.MATCHING},
@@ -239,11 +240,12 @@ TABLE: Final[dict[State, Row[State]]] = {
     State.MATCHING: Row(
         {Report.LINK_UP: State.LINKED, Report.LINK_FAILED: _P.rematch},
         pilot=_P.pilot_oscillating,
-        link=Link.MATCH,
+        link=DLink.MATCH,
     ),
     State.LINKED: Row(
         {Report.SESSION_BEGUN: State.SESSION, Report.LINK_LOST: _P.restart, TIMER: _P.restart},
         pilot=_P.pilot_oscillating,
+        link=DLink.MATCH,  # after a pause: be up again
         communicate=True,
         lasts="setup_s",
     ),
@@ -263,7 +265,7 @@ TABLE: Final[dict[State, Row[State]]] = {
     State.ENDED: Row(
         {Signal.READY: State.HOLD_X1},
         pilot=_P.pilot_steady,
-        link=Link.TERMINATE,
+        link=DLink.TERMINATE,
     ),
     State.PAUSING: Row(
         {TIMER: State.PAUSED},
@@ -272,18 +274,18 @@ TABLE: Final[dict[State, Row[State]]] = {
     State.PAUSED: Row(
         {Signal.READY: State.LINKED, Signal.WAKE: State.LINKED, Report.LINK_LOST: State.ENDED},
         pilot=_P.pilot_steady,
-        link=Link.PAUSE,
+        link=DLink.PAUSE,
     ),
     State.STEP_X1: Row(
         {TIMER: State.STEP_EF},
         pilot=_P.pilot_steady,
-        link=Link.ERROR,
+        link=DLink.ERROR,
         lasts="step_x1_s",
     ),
     State.STEP_EF: Row(
         {TIMER: State.HOLD_X1},
         pilot=_P.pilot_unavailable,
-        link=Link.ERROR,
+        link=DLink.ERROR,
         lasts="step_ef_s",
     ),
     State.HOLD_X1: Row(
@@ -309,6 +311,6 @@ TABLE: Final[dict[State, Row[State]]] = {
     State.FAULTED: Row(
         {Signal.REPAIRED: _P.repaired},
         pilot=_P.pilot_unavailable,
-        link=Link.TERMINATE,
+        link=DLink.TERMINATE,
     ),
 }

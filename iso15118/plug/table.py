@@ -9,7 +9,8 @@ from typing import Any, Generic, TypeVar
 
 from iso15118.events import Role
 from iso15118.machine import NEVER, Do, Emit, Output
-from iso15118.plug.words import Communicate, Link, LinkDo, PlugState
+from iso15118.plug.words import Communicate, PlugState
+from iso15118.slac.dlink import DLink
 
 S = TypeVar("S", bound=enum.Enum)
 M = TypeVar("M", bound="PlugTable[Any]")
@@ -29,7 +30,7 @@ class Row(Generic[S]):
 
     on: Mapping[Any, S | Callable[[Any], S]]
     pilot: Callable[[Any], Any] | None = None
-    link: Link | None = None
+    link: DLink | None = None
     communicate: bool = False
     lasts: str = ""
     basic: bool = False
@@ -114,7 +115,7 @@ class PlugTable(Generic[S]):
         if row.pilot is not None:
             self._show(row.pilot(self))
         if row.link is not None:
-            self.do(LinkDo(row.link))
+            self.do(row.link)
         if row.communicate and not self._communicating:
             self._communicate(on=True)
 

@@ -21,22 +21,6 @@ class Report(enum.Enum):
     SESSION_BROKEN = "session broken"
 
 
-class Link(enum.Enum):
-    """What the link is asked to do (the D-LINK primitives of ISO 15118-3)."""
-
-    MATCH = "match"  # match as soon as the peer does
-    TERMINATE = "terminate"  # leave the logical network, forget the key
-    ERROR = "error"  # leave, then match again when told
-    PAUSE = "pause"  # keep the logical network
-
-
-@dataclass(frozen=True, slots=True)
-class LinkDo:
-    """Ask the link for this."""
-
-    request: Link
-
-
 @dataclass(frozen=True, slots=True)
 class Communicate:
     """Discovery and sessions: wanted (True) or not. The EVSE answers SDP, the EV looks for it."""

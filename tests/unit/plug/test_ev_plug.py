@@ -11,7 +11,8 @@ from iso15118.machine import NEVER, Do, Emit, Update
 from iso15118.plug.config import EvPlugConfig
 from iso15118.plug.ev import TABLE, EvPlug, Signal, State, limit_of, offered
 from iso15118.plug.table import TIMER
-from iso15118.plug.words import Communicate, EvLevels, Link, LinkDo, PlugState, Report
+from iso15118.plug.words import Communicate, EvLevels, PlugState, Report
+from iso15118.slac.dlink import DLink
 
 
 class Inlet:
@@ -68,10 +69,10 @@ def test_a_charge_from_plug_to_unplug():
     assert inlet.state is State.WAITING
     inlet.level(duty=5.0)
     assert inlet.wait(0.1) == []
-    assert inlet.wait(0.1) == [LinkDo(Link.MATCH)]
-    assert inlet.report(Report.LINK_UP) == [Communicate(True)]
+    assert inlet.wait(0.1) == [DLink.MATCH]
+    assert inlet.report(Report.LINK_UP) == [DLink.MATCH, Communicate(True)]
     inlet.report(Report.SESSION_BEGUN)
-    assert inlet.report(Report.SESSION_DONE) == [Communicate(False), LinkDo(Link.TERMINATE)]
+    assert inlet.report(Report.SESSION_DONE) == [Communicate(False), DLink.TERMINATE]
     inlet.level(duty=100.0)
     assert inlet.state is State.DONE
     inlet.level(duty=None)
@@ -95,7 +96,7 @@ def test_unplugging_ends_everything(state):
     inlet.drain()
     did = inlet.level(duty=None)
     assert inlet.state is State.UNPLUGGED
-    assert LinkDo(Link.TERMINATE) in did
+    assert DLink.TERMINATE in did
     assert inlet.machine.deadline == NEVER
 
 
@@ -106,7 +107,7 @@ def test_e_or_f_stops_what_goes_on(state):
     inlet.drain()
     inlet.level(duty=0.0)
     assert inlet.state is State.WAITING
-    assert inlet.done[-1] in (LinkDo(Link.TERMINATE), ChargeBasic(0.0))
+    assert inlet.done[-1] in (DLink.TERMINATE, ChargeBasic(0.0))
 
 
 def test_no_link_at_nominal_duty_charges_by_the_duty_cycle_and_follows_it():
@@ -142,7 +143,7 @@ def test_without_the_wish_for_communication_nominal_duty_charges_at_once():
 def test_broken_session_matches_again_after_the_resetup_time():
     inlet = in_session()
     did = inlet.report(Report.SESSION_BROKEN)
-    assert did == [Communicate(False), SetPilot(ready=False), LinkDo(Link.ERROR)]
+    assert did == [Communicate(False), SetPilot(ready=False), DLink.ERROR]
     inlet.wait(14.9)
     assert inlet.state is State.BROKEN
     inlet.wait(0.4)
@@ -151,10 +152,10 @@ def test_broken_session_matches_again_after_the_resetup_time():
 
 def test_paused_until_the_charger_wakes_the_vehicle():
     inlet = in_session()
-    assert inlet.report(Report.SESSION_PAUSED) == [Communicate(False), LinkDo(Link.PAUSE)]
+    assert inlet.report(Report.SESSION_PAUSED) == [Communicate(False), DLink.PAUSE]
     inlet.level(duty=100.0)
     assert inlet.state is State.ASLEEP
-    assert inlet.level(duty=5.0) == [Communicate(True)]
+    assert inlet.level(duty=5.0) == [DLink.MATCH, Communicate(True)]
 
 
 def test_the_vehicle_wakes_the_charger_by_toggling():

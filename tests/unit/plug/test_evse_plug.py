@@ -12,7 +12,8 @@ from iso15118.machine import NEVER, Do, Emit, Update
 from iso15118.plug.config import EvsePlugConfig
 from iso15118.plug.evse import TABLE, EvsePlug, Signal, State, duty_of
 from iso15118.plug.table import TIMER
-from iso15118.plug.words import Communicate, EvseLevels, Link, LinkDo, PlugState, Report
+from iso15118.plug.words import Communicate, EvseLevels, PlugState, Report
+from iso15118.slac.dlink import DLink
 
 X1, DIGITAL, F = SetPilotDuty(100.0), SetPilotDuty(5.0), SetPilotUnavailable()
 
@@ -76,16 +77,16 @@ def in_session(**config) -> Outlet:
 
 def test_a_charge_from_plug_to_unplug():
     outlet = Outlet()
-    assert outlet.done == [X1, LinkDo(Link.TERMINATE)]
+    assert outlet.done == [X1, DLink.TERMINATE]
     assert outlet.level(cp=CpState.B) == []
     assert outlet.wait(0.9) == []
-    assert outlet.wait(0.2) == [DIGITAL, LinkDo(Link.MATCH)]
-    assert outlet.report(Report.LINK_UP) == [Communicate(True)]
+    assert outlet.wait(0.2) == [DIGITAL, DLink.MATCH]
+    assert outlet.report(Report.LINK_UP) == [DLink.MATCH, Communicate(True)]
     assert outlet.report(Report.SESSION_BEGUN) == []
     assert outlet.report(Report.SESSION_DONE) == [Communicate(False)]
     assert outlet.wait(2.4) == []
-    assert outlet.wait(0.2) == [X1, LinkDo(Link.TERMINATE)]
-    assert outlet.level(cp=CpState.A) == [LinkDo(Link.TERMINATE)]
+    assert outlet.wait(0.2) == [X1, DLink.TERMINATE]
+    assert outlet.level(cp=CpState.A) == [DLink.TERMINATE]
     assert [e.state for e in outlet.told] == [
         "PLUGGED", "MATCHING", "LINKED", "SESSION", "ENDING", "ENDED", "EMPTY",
     ]  # fmt: skip
@@ -99,7 +100,7 @@ def test_unplugging_empties_every_state_and_ends_everything(state):
     did = outlet.level(cp=CpState.A)
     assert outlet.state is State.EMPTY
     assert outlet.pilot == X1
-    assert LinkDo(Link.TERMINATE) in did
+    assert DLink.TERMINATE in did
     assert outlet.machine.deadline == NEVER
 
 
@@ -123,10 +124,10 @@ def test_failed_matching_is_tried_again_after_an_e_f_pulse_then_basic_charging()
     outlet.level(cp=CpState.B)
     outlet.wait(1.0)
     for _ in range(2):
-        assert outlet.report(Report.LINK_FAILED) == [F, LinkDo(Link.ERROR)]
+        assert outlet.report(Report.LINK_FAILED) == [F, DLink.ERROR]
         assert outlet.wait(3.9) == []
         assert outlet.wait(0.2) == [X1]
-        assert outlet.wait(0.75) == [DIGITAL, LinkDo(Link.MATCH)]
+        assert outlet.wait(0.75) == [DIGITAL, DLink.MATCH]
     assert outlet.report(Report.LINK_FAILED) == [X1]
     assert outlet.state is State.WAITING
     assert outlet.level(basic_limit_a=16.0) == [SetPilotDuty(pytest.approx(26.667, abs=0.01))]
@@ -151,7 +152,7 @@ def test_dc_never_charges_without_communication():
 @pytest.mark.parametrize("report", [Report.LINK_LOST, Report.SESSION_BROKEN])
 def test_broken_communication_starts_over_by_x1_then_e_f(report):
     outlet = in_session()
-    assert outlet.report(report) == [Communicate(False), X1, LinkDo(Link.ERROR)]
+    assert outlet.report(report) == [Communicate(False), X1, DLink.ERROR]
     outlet.wait(3.0)
     assert outlet.pilot == F
     outlet.wait(4.0)
@@ -183,9 +184,9 @@ def test_a_blocked_station_does_not_begin_again():
 def test_pause_keeps_the_network_and_either_side_wakes_the_other(waker):
     outlet = in_session()
     outlet.report(Report.SESSION_PAUSED)
-    assert outlet.wait(2.6) == [X1, LinkDo(Link.PAUSE)]
+    assert outlet.wait(2.6) == [X1, DLink.PAUSE]
     did = outlet.level(cp=CpState.C) if waker == "vehicle" else outlet.level(wake=True)
-    assert did == [DIGITAL, Communicate(True)]
+    assert did == [DIGITAL, DLink.MATCH, Communicate(True)]
     assert outlet.state is State.LINKED
 
 
