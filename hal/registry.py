@@ -1,7 +1,8 @@
-"""From a driver's name to a device: `hal.open_device("scpi", port="/dev/ttyUSB0")`.
+"""From a driver's name to a device: `registry.make("scpi", url="serial:///dev/ttyUSB0")`.
 
-Names are looked up in the table below, then among installed entry points of the group `iso15118.hal`. The module
-of a driver is imported when its device is made, so that nobody pays for what he does not use.
+Names are looked up in the tables below, then among installed entry points of the groups `iso15118.hal`,
+`iso15118.hal.boards` and `iso15118.hal.buses`. The module of a driver is imported when its device is made, so
+that nobody pays for what he does not use. `build` makes a whole station or car from a file.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.metadata
+import inspect
+from collections.abc import Mapping
 from typing import Any, Final
 
 from hal.errors import HalError, Kind
@@ -34,12 +37,19 @@ DRIVERS: Final[dict[str, str]] = {
     "virtual-ev-inlet": "hal.virtual.realtime:ev_inlet",
     "virtual-ev-charger": "hal.virtual.realtime:ev_charger",
 }
-"""Name -> "module:factory"."""
+"""Name -> "module:factory"; the factory makes one device."""
+
+BOARDS: Final[dict[str, str]] = {}
+"""Name -> "module:factory" of what has several devices on one connection: the factory makes them all, role ->
+device (the roles of `bundle`). A name may stand in `DRIVERS`, too, for a board that is used for one role."""
+
+BUSES: Final[dict[str, str]] = {}
+"""Name -> "module:factory" of what drivers share: the factory makes it, the drivers take it as `bus`."""
 
 
 def names() -> list[str]:
-    """Every driver that can be asked for."""
-    return sorted({*DRIVERS, *(e.name for e in importlib.metadata.entry_points(group=ENTRY_POINTS))})
+    """Every driver of one device that can be asked for."""
+    return _names(DRIVERS, ENTRY_POINTS)
 
 
 def make(name: str, **options: Any) -> Any:
@@ -48,11 +58,18 @@ def make(name: str, **options: Any) -> Any:
     HalError(CONFIGURATION) for an unknown name or options the driver does not take,
     HalError(MISSING_EXTRA) where a package is missing.
     """
-    factory = _factory(name)
-    try:
-        return factory(**options)
-    except TypeError as error:
-        raise HalError(name, Kind.CONFIGURATION, str(error)) from error
+    return _make(DRIVERS, ENTRY_POINTS, "driver", name, options)
+
+
+def make_board(name: str, **options: Any) -> Mapping[str, Any]:
+    """Make all devices of the board `name`, role -> device; they share its connection. Errors as of `make`."""
+    board: Mapping[str, Any] = _make(BOARDS, f"{ENTRY_POINTS}.boards", "board", name, options)
+    return board
+
+
+def make_bus(name: str, **options: Any) -> Any:
+    """Make the bus `name`, which drivers take as their option `bus`. Errors as of `make`."""
+    return _make(BUSES, f"{ENTRY_POINTS}.buses", "bus", name, options)
 
 
 def extra(name: str, module: str, extra_name: str) -> Any:
@@ -68,13 +85,27 @@ def extra(name: str, module: str, extra_name: str) -> Any:
         ) from error
 
 
-def _factory(name: str) -> Any:
-    target = DRIVERS.get(name)
+def _make(table: Mapping[str, str], group: str, kind: str, name: str, options: Mapping[str, Any]) -> Any:
+    factory = _factory(table, group, kind, name)
+    try:
+        return factory(**options)
+    except TypeError as error:
+        known = ", ".join(inspect.signature(factory).parameters)
+        raise HalError(name, Kind.CONFIGURATION, str(error), next_step=f"It takes {known}") from error
+
+
+def _factory(table: Mapping[str, str], group: str, kind: str, name: str) -> Any:
+    target = table.get(name)
     if target is not None:
         module, _, attribute = target.partition(":")
         return getattr(importlib.import_module(module), attribute)
-    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS, name=name):
+    for entry in importlib.metadata.entry_points(group=group, name=name):
         return entry.load()
-    close = difflib.get_close_matches(name, names(), n=1)
-    hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(names())}"
-    raise HalError(name, Kind.CONFIGURATION, "no such driver", next_step=hint)
+    known = _names(table, group)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known) or 'none'}"
+    raise HalError(name, Kind.CONFIGURATION, f"no such {kind}", next_step=hint)
+
+
+def _names(table: Mapping[str, str], group: str) -> list[str]:
+    return sorted({*table, *(entry.name for entry in importlib.metadata.entry_points(group=group))})

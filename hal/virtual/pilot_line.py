@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeVar
 
 from hal.types import CpState
 
@@ -26,18 +26,6 @@ CAR_OHM: Final = {
     CpState.D: PLUGGED_OHM * VENTILATION_OHM / (PLUGGED_OHM + VENTILATION_OHM),
 }
 """What the car puts between pilot and earth."""
-
-_WINDOWS: Final = (
-    (11.0, 13.0, CpState.A),
-    (8.0, 10.0, CpState.B),
-    (5.0, 7.0, CpState.C),
-    (2.0, 4.0, CpState.D),
-    (-1.0, 2.0, CpState.E),
-    (-13.0, -11.0, CpState.F),
-)
-_HYSTERESIS: Final = ((10.0, 11.0), (7.0, 8.0), (4.0, 5.0), (-11.0, -10.0))
-_BALANCE_V: Final = 1.2
-"""Positive and negative peak this close to a mirror image: no diode between them."""
 
 
 class PilotLine:
@@ -98,35 +86,6 @@ class PilotLine:
         """Change to the other state of a flickering contact."""
         if self.flicker is not None:
             self.state, self.flicker = self.flicker, self.state
-
-
-class PilotReading(NamedTuple):
-    """What the station makes of the voltages; `fault` is "" or a code."""
-
-    state: CpState | None
-    fault: str = ""
-
-
-def classify(high_v: float, low_v: float, duty: float, before: CpState | None) -> PilotReading:
-    """The state for these peaks (V); between two windows that of `before`, outside of all None.
-
-    Without the diode the peaks mirror each other: state E, "diode_fault"; shorted to earth "pilot_short".
-    """
-    state = _window(high_v, before)
-    oscillates = 0.0 < duty < 100.0
-    mirrored = abs(high_v + low_v) <= _BALANCE_V
-    if oscillates and mirrored and high_v > 2.0 and state is not CpState.A:
-        return PilotReading(CpState.E, "diode_fault")
-    if (mirrored if oscillates else low_v > -10.0) and high_v < 2.0:
-        return PilotReading(CpState.E, "pilot_short")
-    return PilotReading(state)
-
-
-def _window(high_v: float, before: CpState | None) -> CpState | None:
-    for low, high, state in _WINDOWS:
-        if low <= high_v <= high:
-            return state
-    return before if any(low < high_v < high for low, high in _HYSTERESIS) else None
 
 
 T = TypeVar("T")

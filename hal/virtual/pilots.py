@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from hal.errors import HalError, Kind
-from hal.pilot import DIGITAL_DUTY, STEADY_DUTY
-from hal.types import NOTHING, Clock, CpState, Fault, Quality, Sample, Severity
+from hal.pilot import STEADY_DUTY
+from hal.pilot_levels import PILOT_FAULTS, PilotReading, ampacity_a, check_duty, classify
+from hal.types import NOTHING, Clock, CpState, Quality, Sample
 from hal.virtual.device import Line, VirtualDevice
 from hal.virtual.gauges import Instrument
-from hal.virtual.pilot_line import SOURCE_OHM, Debounced, PilotLine, PilotReading, classify
-
-PILOT_FAULTS: Final = {
-    "diode_fault": Fault(
-        "diode_fault", Severity.EMERGENCY, latched=True, detail="no diode in the car's pilot"
-    ),
-    "pilot_short": Fault("pilot_short", Severity.EMERGENCY, detail="pilot shorted to earth"),
-}
-CABLES_A: Final = ((80.0, 140.0, 63.0), (140.0, 308.0, 32.0), (308.0, 936.0, 20.0), (936.0, 2460.0, 13.0))
-"""(Ohm from, to, A) of the resistor in a type 2 plug."""
-PRESENT_OHM: Final = 5000.0
-"""Above this there is no plug."""
+from hal.virtual.pilot_line import SOURCE_OHM, Debounced, PilotLine
 
 
 class VirtualEvsePilot(VirtualDevice):
@@ -65,13 +55,7 @@ class VirtualEvsePilot(VirtualDevice):
 
     def set_duty(self, percent: float) -> None:
         """5.0 digital, 10.0 to 96.0 basic charging, 100.0 steady +12 V."""
-        if percent not in (DIGITAL_DUTY, STEADY_DUTY) and not 10.0 <= percent <= 96.0:
-            raise HalError(
-                self._name,
-                Kind.OUT_OF_RANGE,
-                f"a duty cycle of {percent} %",
-                next_step="Use 5, 10 to 96, or 100",
-            )
+        check_duty(self._name, percent)
         self._want(percent)
 
     def set_unavailable(self) -> None:
@@ -247,10 +231,7 @@ class VirtualProximity(VirtualDevice):
         return ampacity
 
     def _signals(self) -> dict[str, Any]:
-        ohm = self._plug_ohm()
-        if ohm >= PRESENT_OHM:
-            return {"ampacity": 0.0}
-        return {"ampacity": next((amps for low, high, amps in CABLES_A if low <= ohm < high), None)}
+        return {"ampacity": ampacity_a(self._plug_ohm())}
 
     def _unknown(self) -> dict[str, Any]:
         return {"ampacity": None}

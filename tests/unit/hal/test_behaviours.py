@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hal import pilot_levels
 from hal.pilot import EvsePilot
 from hal.safety import ConnectorLock, Contactor
 from hal.testing import behaviours
@@ -112,8 +113,8 @@ MUTATIONS: list[tuple[str, Patch, str]] = [
     ("evse-pilot", without(pilots.VirtualEvsePilot, "_forget"), "close_leaves_steady_12_v"),
     ("evse-pilot", without(device.VirtualDevice, "_tell"), "tells_of_a_cut"),
     ("ev-pilot", without(pilots.VirtualEvPilot, "_forget"), "close_leaves_b"),
-    ("evse-proximity", instead(pilots, "CABLES_A", ((0.0, 5000.0, 32.0),)), "tells_the_cable"),
-    ("evse-proximity", instead(pilots, "CABLES_A", ((0.0, 140.0, 63.0),)), "tells_an_impossible_cable"),
+    ("evse-proximity", instead(pilot_levels, "CABLES_A", ((0.0, 5000.0, 32.0),)), "tells_the_cable"),
+    ("evse-proximity", instead(pilot_levels, "CABLES_A", ((0.0, 140.0, 63.0),)), "tells_an_impossible_cable"),
     (
         "evse-isolation",
         instead(measuring.VirtualIsolationMonitor, "_signals", told_while_testing),

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hal.pilot_levels import PilotReading, classify
 from hal.types import Check, CpState
 from hal.virtual.gauges import IDEAL, REAL, Instrument, Pin, Registers
 from hal.virtual.insulation import Insulation, Monitor, Poles
-from hal.virtual.pilot_line import CAR_OHM, Debounced, PilotLine, PilotReading, classify
+from hal.virtual.pilot_line import CAR_OHM, Debounced, PilotLine
 from hal.virtual.protection import SafetyLoop
 from hal.virtual.relay import Bolt, Relay
 
