@@ -85,83 +85,6 @@ class EvccTimers:
 
 
 @dataclass(frozen=True, slots=True)
-class SeccConfig(_FromToml):
-    """One EVSE: identity, services it offers, timers and policies.
-
-    `services` in order of preference; each must be one of AC, AC_BPT, DC, DC_BPT, MCS, MCS_BPT.
-    `insecure_no_tls` allows ISO 15118-20 over plain TCP, which the standard forbids: for tests
-    and laboratories only, logged loudly.
-    """
-
-    evse_id: str = "DE*ABC*E1*1"
-    services: tuple[EnergyService, ...] = (EnergyService.DC,)
-    control_modes: tuple[ControlMode, ...] = (ControlMode.DYNAMIC, ControlMode.SCHEDULED)
-    dc_connector: int = 2
-    ac_connector: int = 2
-    ac_nominal_voltage_v: int = 230
-    ac_nominal_frequency_hz: float = 50.0
-    service_renegotiation: bool = True
-    free_service: bool = False
-    prices: bool = True
-    language: str = "en"
-    pause_allowed: bool = True
-    authorization_attempts: int = 3
-    time_unit: Literal["us", "s"] = "us"
-    discharge_sign: Literal["mirror", "positive", "negative"] = "mirror"
-    quirks: tuple[Quirk, ...] = ()
-    pre_charge_tolerance_v: float = 20.0
-    profile_violations: int = 3
-    insecure_no_tls: bool = False
-    max_payload: int = 65_536
-    timers: SeccTimers = field(default_factory=SeccTimers)
-
-    def __post_init__(self) -> None:
-        _check(self, "services", bool(self.services), "at least one energy service")
-        usable = all(s.is_ac or s.is_dc for s in self.services)
-        _check(self, "services", usable, "AC, AC_BPT, DC, DC_BPT, MCS, MCS_BPT")
-        _check(self, "services", len(set(self.services)) == len(self.services), "each service once")
-        _check(self, "services", len(self.services) <= 8, "at most 8 services")
-        _check(self, "control_modes", bool(self.control_modes), "SCHEDULED, DYNAMIC or both")
-        _check(self, "evse_id", 1 <= len(self.evse_id) <= 255, "1 to 255 characters")
-        _check(self, "max_payload", 1024 <= self.max_payload <= 2**24, "1024 to 16777216 octets")
-        _check(self, "authorization_attempts", self.authorization_attempts >= 1, "1 or more")
-
-
-@dataclass(frozen=True, slots=True)
-class EvccConfig(_FromToml):
-    """One EV: identity, what it asks for, timers.
-
-    `services` by preference decides which ProtocolNamespaces are offered and which service is
-    wanted. `loop_interval_s` is the pause between a charge loop response and the next request;
-    the standard allows 0.25 s at most [V2G20-1499].
-    """
-
-    evcc_id: str = "WMIV1234567890ABCDEX"
-    services: tuple[EnergyService, ...] = (EnergyService.DC,)
-    control_mode: ControlMode | None = None
-    loop_interval_s: float = 0.1
-    poll_interval_s: float = 0.1
-    pre_charge_tolerance_v: float = 10.0
-    welding_detection: bool = True
-    supporting_points: int = 1024
-    time_unit: Literal["us", "s"] = "us"
-    meter_info_every: int = 10
-    insecure_no_tls: bool = False
-    max_payload: int = 65_536
-    max_loops: int | None = None
-    timers: EvccTimers = field(default_factory=EvccTimers)
-
-    def __post_init__(self) -> None:
-        _check(self, "services", bool(self.services), "at least one energy service")
-        usable = all(s.is_ac or s.is_dc for s in self.services)
-        _check(self, "services", usable, "AC, AC_BPT, DC, DC_BPT, MCS, MCS_BPT")
-        _check(self, "evcc_id", 1 <= len(self.evcc_id) <= 255, "1 to 255 characters")
-        _check(self, "supporting_points", 12 <= self.supporting_points <= 1024, "12 to 1024")
-        _check(self, "loop_interval_s", 0 <= self.loop_interval_s <= 0.25, "0 to 0.25 s")
-        _check(self, "max_payload", 1024 <= self.max_payload <= 2**24, "1024 to 16777216 octets")
-
-
-@dataclass(frozen=True, slots=True)
 class AttenuationLimits:
     """Which EVSE is the one at our cable, by mean attenuation in dB (ISO 15118-3, C_EV_match_signalattn).
 
@@ -286,6 +209,125 @@ class SlacConfig(_FromToml):
     def times(self) -> SlacTimers:
         """The times in force."""
         return dataclasses.replace(self.timers, **_STRICT) if self.strict_timing else self.timers
+
+
+@dataclass(frozen=True, slots=True)
+class EvsePlugConfig:
+    """The plug of one outlet. Times in s; defaults from ISO 15118-3, IEC 61851-1 and what chargers in the field do.
+
+    `nominal_duty` (AC): signal the current limit instead of 5 %, and let the vehicle choose between basic charging
+    and communication. DC is always 5 %, without basic charging.
+    """
+
+    nominal_duty: bool = False
+    plugged_s: float = 1.0
+    step_ef_s: float = 4.0  # T_step_EF
+    step_x1_s: float = 3.0  # T_step_X1
+    hold_x1_s: float = 0.75  # between an E/F pulse and the next oscillation
+    retries: int = 2  # C_sequ_retry
+    setup_s: float = 20.0  # link up -> session: V2G_SECC_CommunicationSetup and some
+    end_s: float = 2.5  # SessionStopRes -> X1
+    open_after_x1_s: float = 6.0  # a vehicle that stays in C: open under load
+
+
+@dataclass(frozen=True, slots=True)
+class EvPlugConfig:
+    """The plug of one inlet. Times in s (ISO 15118-3)."""
+
+    settle_s: float = 0.2  # T_conn_init_HLC
+    toggle_s: float = 0.3  # one level of a wake-up toggle, 200 to 400 ms
+    wake_s: float = 8.0  # T_conn_max_comm: the duty cycle comes back within
+    wake_attempts: int = 3
+    resetup_s: float = 15.0  # T_conn_resetup
+    setup_s: float = 60.0  # link up -> session; discovery has its own, shorter clock
+    retry_s: float = 60.0  # matching failed at 5 %: once more after
+    hlc_at_nominal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SeccConfig(_FromToml):
+    """One EVSE: identity, services it offers, timers and policies.
+
+    `services` in order of preference; each must be one of AC, AC_BPT, DC, DC_BPT, MCS, MCS_BPT.
+    `insecure_no_tls` allows ISO 15118-20 over plain TCP, which the standard forbids: for tests
+    and laboratories only, logged loudly. `plug` and `slac` matter where the stack owns the plug.
+    """
+
+    evse_id: str = "DE*ABC*E1*1"
+    services: tuple[EnergyService, ...] = (EnergyService.DC,)
+    control_modes: tuple[ControlMode, ...] = (ControlMode.DYNAMIC, ControlMode.SCHEDULED)
+    dc_connector: int = 2
+    ac_connector: int = 2
+    ac_nominal_voltage_v: int = 230
+    ac_nominal_frequency_hz: float = 50.0
+    service_renegotiation: bool = True
+    free_service: bool = False
+    prices: bool = True
+    language: str = "en"
+    pause_allowed: bool = True
+    authorization_attempts: int = 3
+    time_unit: Literal["us", "s"] = "us"
+    discharge_sign: Literal["mirror", "positive", "negative"] = "mirror"
+    quirks: tuple[Quirk, ...] = ()
+    pre_charge_tolerance_v: float = 20.0
+    profile_violations: int = 3
+    insecure_no_tls: bool = False
+    max_payload: int = 65_536
+    timers: SeccTimers = field(default_factory=SeccTimers)
+    plug: EvsePlugConfig = field(default_factory=EvsePlugConfig)
+    slac: SlacConfig = field(default_factory=SlacConfig)
+
+    def __post_init__(self) -> None:
+        _check(self, "services", bool(self.services), "at least one energy service")
+        usable = all(s.is_ac or s.is_dc for s in self.services)
+        _check(self, "services", usable, "AC, AC_BPT, DC, DC_BPT, MCS, MCS_BPT")
+        _check(self, "services", len(set(self.services)) == len(self.services), "each service once")
+        _check(self, "services", len(self.services) <= 8, "at most 8 services")
+        _check(self, "control_modes", bool(self.control_modes), "SCHEDULED, DYNAMIC or both")
+        _check(self, "evse_id", 1 <= len(self.evse_id) <= 255, "1 to 255 characters")
+        _check(self, "max_payload", 1024 <= self.max_payload <= 2**24, "1024 to 16777216 octets")
+        _check(self, "authorization_attempts", self.authorization_attempts >= 1, "1 or more")
+
+    @property
+    def dc(self) -> bool:
+        """Whether the outlet serves DC: the pilot is always at 5 % then."""
+        return any(service.is_dc for service in self.services)
+
+
+@dataclass(frozen=True, slots=True)
+class EvccConfig(_FromToml):
+    """One EV: identity, what it asks for, timers.
+
+    `services` by preference decides which ProtocolNamespaces are offered and which service is
+    wanted. `loop_interval_s` is the pause between a charge loop response and the next request;
+    the standard allows 0.25 s at most [V2G20-1499]. `plug` and `slac` matter where the stack owns the plug.
+    """
+
+    evcc_id: str = "WMIV1234567890ABCDEX"
+    services: tuple[EnergyService, ...] = (EnergyService.DC,)
+    control_mode: ControlMode | None = None
+    loop_interval_s: float = 0.1
+    poll_interval_s: float = 0.1
+    pre_charge_tolerance_v: float = 10.0
+    welding_detection: bool = True
+    supporting_points: int = 1024
+    time_unit: Literal["us", "s"] = "us"
+    meter_info_every: int = 10
+    insecure_no_tls: bool = False
+    max_payload: int = 65_536
+    max_loops: int | None = None
+    timers: EvccTimers = field(default_factory=EvccTimers)
+    plug: EvPlugConfig = field(default_factory=EvPlugConfig)
+    slac: SlacConfig = field(default_factory=SlacConfig)
+
+    def __post_init__(self) -> None:
+        _check(self, "services", bool(self.services), "at least one energy service")
+        usable = all(s.is_ac or s.is_dc for s in self.services)
+        _check(self, "services", usable, "AC, AC_BPT, DC, DC_BPT, MCS, MCS_BPT")
+        _check(self, "evcc_id", 1 <= len(self.evcc_id) <= 255, "1 to 255 characters")
+        _check(self, "supporting_points", 12 <= self.supporting_points <= 1024, "12 to 1024")
+        _check(self, "loop_interval_s", 0 <= self.loop_interval_s <= 0.25, "0 to 0.25 s")
+        _check(self, "max_payload", 1024 <= self.max_payload <= 2**24, "1024 to 16777216 octets")
 
 
 # --- plain data -> dataclass ------------------------------------------------------------------

@@ -8,10 +8,10 @@ from __future__ import annotations
 import enum
 from typing import Final
 
+from iso15118.config import EvPlugConfig
 from iso15118.control.ev import ChargeBasic, Command, SetPilot
 from iso15118.events import Role
 from iso15118.machine import Input, Update
-from iso15118.plug.config import EvPlugConfig
 from iso15118.plug.table import TIMER, PlugTable, Row
 from iso15118.plug.words import EvLevels, Report
 from iso15118.slac.dlink import DLink

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
+from iso15118.config import EvsePlugConfig
 from iso15118.control.common import CpState
 from iso15118.control.evse import (
     CloseContactor,
@@ -19,7 +20,6 @@ from iso15118.control.evse import (
 )
 from iso15118.events import Role
 from iso15118.machine import Input, Update
-from iso15118.plug.config import EvsePlugConfig
 from iso15118.plug.table import TIMER, PlugTable, Row
 from iso15118.plug.words import EvseLevels, Report
 from iso15118.slac.dlink import DLink
@@ -73,8 +73,9 @@ class EvsePlug(PlugTable[State]):
 
     role: Role = "SECC"
 
-    def __init__(self, config: EvsePlugConfig | None = None) -> None:
+    def __init__(self, config: EvsePlugConfig | None = None, *, dc: bool = True) -> None:
         super().__init__(TABLE, State.EMPTY, config or EvsePlugConfig())
+        self.dc = dc
         self.levels = EvseLevels(None)
         self.restarts = 0
         self._energised = False
@@ -133,7 +134,7 @@ class EvsePlug(PlugTable[State]):
     @property
     def basic_allowed(self) -> bool:
         """Whether charging by duty cycle may happen now."""
-        return not self.config.dc and self.levels.basic_limit_a >= MIN_BASIC_A
+        return not self.dc and self.levels.basic_limit_a >= MIN_BASIC_A
 
     def pilot_steady(self) -> Command:
         """+12 V (X1)."""
@@ -167,7 +168,7 @@ class EvsePlug(PlugTable[State]):
         if self.restarts < self.config.retries:
             self.restarts += 1
             return step
-        if self.config.dc:
+        if self.dc:
             return State.MATCHING  # keep listening: there is nothing else a DC outlet can do
         return State.WAITING
 

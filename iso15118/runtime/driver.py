@@ -20,6 +20,7 @@ from iso15118.machine import (
     Datagram,
     Do,
     Emit,
+    Frame,
     Input,
     Machine,
     Output,
@@ -53,6 +54,7 @@ class Ports:
     emit: Callable[[Any], None] = _nowhere
     send: Callable[[bytes], None] = _nowhere
     send_to: Callable[[bytes, tuple[str, int]], None] = _nowhere
+    send_frame: Callable[[bytes], None] = _nowhere
     close: Callable[[], None] = _nowhere
     command: Callable[[Any], None] = _nowhere
     ask: Callable[[Any], Awaitable[Any]] = _no_controller
@@ -161,6 +163,8 @@ class Driver:
                 self._ports.send(data)
             case Datagram(data=data, address=address):
                 self._ports.send_to(data, address)
+            case Frame(data=data):
+                self._ports.send_frame(data)
             case Emit(event=event):
                 self._ports.emit(event)
             case Do(command=command):

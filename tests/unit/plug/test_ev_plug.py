@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
+from iso15118.config import EvPlugConfig
 from iso15118.control.ev import ChargeBasic, SetPilot
 from iso15118.machine import NEVER, Do, Emit, Update
-from iso15118.plug.config import EvPlugConfig
 from iso15118.plug.ev import TABLE, EvPlug, Signal, State, limit_of, offered
 from iso15118.plug.table import TIMER
 from iso15118.plug.words import Communicate, EvLevels, PlugState, Report

@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 
+from iso15118.config import EvsePlugConfig
 from iso15118.control.common import CpState
 from iso15118.control.evse import CloseContactor, OpenContactor, SetPilotDuty, SetPilotUnavailable
 from iso15118.machine import NEVER, Do, Emit, Update
-from iso15118.plug.config import EvsePlugConfig
 from iso15118.plug.evse import TABLE, EvsePlug, Signal, State, duty_of
 from iso15118.plug.table import TIMER
 from iso15118.plug.words import Communicate, EvseLevels, PlugState, Report
@@ -21,8 +21,8 @@ X1, DIGITAL, F = SetPilotDuty(100.0), SetPilotDuty(5.0), SetPilotUnavailable()
 class Outlet:
     """A plug machine with its outputs collected."""
 
-    def __init__(self, **config):
-        self.machine = EvsePlug(EvsePlugConfig(**config))
+    def __init__(self, dc=True, **config):
+        self.machine = EvsePlug(EvsePlugConfig(**config), dc=dc)
         self.now = 0.0
         self.levels = EvseLevels(CpState.A)
         self.done: list = []

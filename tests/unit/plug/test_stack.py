@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from iso15118.config import EvPlugConfig, EvsePlugConfig
 from iso15118.control.common import CpState
 from iso15118.control.ev import ChargeBasic
 from iso15118.control.evse import CloseContactor, SetPilotDuty
 from iso15118.machine import NEVER, Do, Emit, Frame, LinkDown, LinkUp, Update
-from iso15118.plug.config import EvPlugConfig, EvsePlugConfig
 from iso15118.plug.direct import DirectLink
 from iso15118.plug.ev import EvPlug
 from iso15118.plug.evse import EvsePlug
@@ -74,8 +74,8 @@ class Rig:
         return did
 
 
-def outlet(link=None, **config) -> Rig:
-    return Rig(EvsePlug(EvsePlugConfig(**config)), link or ScriptedLink())
+def outlet(link=None, dc=True, **config) -> Rig:
+    return Rig(EvsePlug(EvsePlugConfig(**config), dc=dc), link or ScriptedLink())
 
 
 def ready(status: LinkStatus) -> Emit:
