@@ -143,16 +143,14 @@ class Link:
 
     async def _reconnect(self) -> None:
         delay_s = FIRST_RETRY_S
-        while True:
+        while self._port is None:
             await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, LAST_RETRY_S)
             try:
                 await self._connect()
             except HalError as error:
                 self._dialog.lost(error.detail, self._clock())
-                delay_s = min(2 * delay_s, LAST_RETRY_S)
-            else:
-                self._retry = None
-                return
+        self._retry = None
 
     def _gone(self, reason: str) -> None:
         self._let_go()

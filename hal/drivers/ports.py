@@ -1,7 +1,8 @@
-"""Serial ports and TCP connections as one thing: something that takes octets and tells when it is gone.
+"""Serial ports, TCP connections and CAN buses as one thing: something that takes octets and tells when it is gone.
 
     serial:///dev/ttyUSB0?baud=115200&parity=N&bits=8&stop=1
     tcp://192.168.0.5:8462
+    can://can0 (see `can_port`: the octets are records of frames)
 
 Serial ports need the extra `serial` (pyserial). They are opened raw and exclusively: two processes on one port
 would corrupt each other's frames.
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from hal.drivers import can_port
 from hal.errors import HalError, Kind
 from hal.registry import extra
 
@@ -36,7 +38,7 @@ class Port(Protocol):
         """Send, or keep until it can be sent."""
 
     def close(self) -> None:
-        """Let go; what could not be sent yet is dropped. Idempotent."""
+        """Let go; what the system has not taken yet is dropped. Idempotent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +54,28 @@ def check(url: str, **options: Any) -> SplitResult:
     parts = urlsplit(url)
     if parts.scheme == "serial" and parts.path:
         serial_options(url, parts, options)
+    elif parts.scheme == "can":
+        can_port.options(url, parts, options)
     elif parts.scheme != "tcp" or _address(parts) is None:
         raise HalError(
             url,
             Kind.CONFIGURATION,
             "no URL of a port",
-            next_step="Use serial:///dev/ttyUSB0?baud=115200 or tcp://host:port",
+            next_step="Use serial:///dev/ttyUSB0?baud=115200, tcp://host:port or can://can0",
         )
     return parts
 
 
 async def connect(url: str, ends: Ends, **options: Any) -> Port:
-    """Open the port. `options` are the device's defaults for a serial port; those in the URL win.
+    """Open the port. `options` are the device's defaults for its kind of port; those in the URL win.
 
     Raises HalError (NOT_CONNECTED, MISSING_EXTRA, CONFIGURATION).
     """
     parts = check(url, **options)
     if parts.scheme == "tcp":
         return await _connect_tcp(url, parts, ends)
+    if parts.scheme == "can":
+        return can_port.connect(url, parts, options, ends.received, ends.gone)
     return _SerialPort(url, parts.path, serial_options(url, parts, options), ends)
 
 
@@ -107,6 +113,13 @@ class _TcpPort(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        # Whoever connects does not have the port yet: what comes, even the end, has to wait for him.
+        transport.pause_reading()
+
+    def begin(self) -> None:
+        """Deliver from now on."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         if self._ends is not None:
@@ -128,7 +141,7 @@ class _TcpPort(asyncio.Protocol):
         """Let go."""
         self._ends = None
         if self._transport is not None:
-            self._transport.close()
+            self._transport.abort()
 
     def _gone(self, reason: str) -> None:
         ends, self._ends = self._ends, None
@@ -152,6 +165,7 @@ async def _connect_tcp(url: str, parts: SplitResult, ends: Ends) -> Port:
             str(error) or "no answer",
             next_step="Check the address, and that the device is on",
         ) from error
+    loop.call_soon(port.begin)
     return port
 
 
@@ -181,7 +195,7 @@ class _SerialPort:
         self._writable()
 
     def close(self) -> None:
-        """Let go. What the hardware has not sent by now is dropped: closing would wait for it."""
+        """Let go. What the system has taken still goes out: it may be what makes the device safe."""
         if self._serial.is_open:
             self._ends = None
             self._loop.remove_reader(self._fd)
