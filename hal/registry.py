@@ -36,6 +36,7 @@ DRIVERS: Final[dict[str, str]] = {
     "virtual-ev-battery": "hal.virtual.realtime:ev_battery",
     "virtual-ev-inlet": "hal.virtual.realtime:ev_inlet",
     "virtual-ev-charger": "hal.virtual.realtime:ev_charger",
+    "infypower": "hal.drivers.infypower:supply",
 }
 """Name -> "module:factory"; the factory makes one device."""
 
