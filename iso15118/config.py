@@ -250,7 +250,8 @@ class SeccConfig(_FromToml):
 
     `services` in order of preference; each must be one of AC, AC_BPT, DC, DC_BPT, MCS, MCS_BPT.
     `insecure_no_tls` allows ISO 15118-20 over plain TCP, which the standard forbids: for tests
-    and laboratories only, logged loudly. `plug` and `slac` matter where the stack owns the plug.
+    and laboratories only, logged loudly. `discovery_window_s` is how long after plug-in and after a session
+    discovery is answered (V2G_SECC_CommunicationSetup; None: without limit). `plug` and `slac` matter where the stack owns the plug.
     """
 
     evse_id: str = "DE*ABC*E1*1"
@@ -272,6 +273,7 @@ class SeccConfig(_FromToml):
     pre_charge_tolerance_v: float = 20.0
     profile_violations: int = 3
     insecure_no_tls: bool = False
+    discovery_window_s: float | None = 18.0
     max_payload: int = 65_536
     timers: SeccTimers = field(default_factory=SeccTimers)
     plug: EvsePlugConfig = field(default_factory=EvsePlugConfig)
@@ -316,6 +318,7 @@ class EvccConfig(_FromToml):
     insecure_no_tls: bool = False
     max_payload: int = 65_536
     max_loops: int | None = None
+    discovery_cycles: int = 3
     timers: EvccTimers = field(default_factory=EvccTimers)
     plug: EvPlugConfig = field(default_factory=EvPlugConfig)
     slac: SlacConfig = field(default_factory=SlacConfig)
@@ -325,6 +328,7 @@ class EvccConfig(_FromToml):
         usable = all(s.is_ac or s.is_dc for s in self.services)
         _check(self, "services", usable, "AC, AC_BPT, DC, DC_BPT, MCS, MCS_BPT")
         _check(self, "evcc_id", 1 <= len(self.evcc_id) <= 255, "1 to 255 characters")
+        _check(self, "discovery_cycles", self.discovery_cycles >= 1, "1 or more")
         _check(self, "supporting_points", 12 <= self.supporting_points <= 1024, "12 to 1024")
         _check(self, "loop_interval_s", 0 <= self.loop_interval_s <= 0.25, "0 to 0.25 s")
         _check(self, "max_payload", 1024 <= self.max_payload <= 2**24, "1024 to 16777216 octets")

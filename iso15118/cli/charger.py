@@ -56,7 +56,9 @@ def _config(args: argparse.Namespace) -> SeccConfig:
     if args.energy:
         services = tuple(service_of(name.strip()) for name in args.energy.split(","))
         config = dataclasses.replace(config, services=services)
-    return dataclasses.replace(config, insecure_no_tls=args.insecure_no_tls or config.insecure_no_tls)
+    return dataclasses.replace(
+        config, insecure_no_tls=args.insecure_no_tls or config.insecure_no_tls, discovery_window_s=None
+    )
 
 
 def _station(services: tuple[EnergyService, ...]) -> BenchStation:
@@ -74,9 +76,7 @@ async def _serve(args: argparse.Namespace, config: SeccConfig, station: BenchSta
     from iso15118.runtime.events import Disconnected
     from iso15118.sim.realtime import run_bench
 
-    charger = Charger(
-        config, station, args.interface, port=args.port, state=station.state, discovery_window_s=None
-    )
+    charger = Charger(config, station, args.interface, port=args.port, state=station.state)
     printer = endpoint.Printer("SECC", as_json=args.json)
     ended: SessionEnded | None = None
     with endpoint.orderly_stop(charger.stop):

@@ -17,15 +17,16 @@ from iso15118.control.common import CpState
 from iso15118.control.evse import EvseController, EvseState
 from iso15118.discovery.rate import RateLimit
 from iso15118.discovery.sdp_server import (
-    SETUP_WINDOW_S,
     SdpAvailability,
     SdpServer,
     SdpServerConfig,
     SeccEndpoints,
 )
 from iso15118.errors import ConfigError, Iso15118Error
-from iso15118.events import Role
+from iso15118.events import Role, SessionEnded
 from iso15118.machine import Entropy, LinkDown, LinkUp, Machine, Update, Utc
+from iso15118.plug.evse import EvsePlug
+from iso15118.plug.words import Report
 from iso15118.runtime.datagrams import DatagramLink
 from iso15118.runtime.events import ChargerListening, ConnectionRefused, InternalFault
 from iso15118.runtime.net import (
@@ -34,6 +35,7 @@ from iso15118.runtime.net import (
     tcp_listener,
     wait_for_interface,
 )
+from iso15118.runtime.plug import Plug, PlugDriver, outlet_levels, report_of
 from iso15118.runtime.session import Hardware, Session, peer_name
 from iso15118.runtime.stream import EventStream, Sink
 from iso15118.runtime.warm import warm_up
@@ -88,9 +90,12 @@ class Charger:
     `controller` carries out commands and answers questions. A session's failure never ends the charger.
 
     Discovery is answered while the control pilot says that a vehicle is plugged in (B, C, D), for
-    `discovery_window_s` seconds after plug-in and after each session (None: without limit).
-    `machine` builds the session machine; the default is the stack's own.
-    Raises ConfigError (interface unknown, TLS needed), LinkError (no address, port taken) at start.
+    `config.discovery_window_s` seconds after plug-in and after each session.
+    With `plug` the stack owns the pilot and the link as well: it matches, answers discovery and accepts
+    sessions only while the plug's table says so (`iso15118.plug`), and the levels `cp`, `basic_limit_a` and `wake`
+    count. `machine` builds the session machine; the default is the stack's own.
+    Raises ConfigError (interface unknown, TLS needed), LinkError (no address, port taken) at start, HalError where
+    the port to the modem cannot be opened.
     """
 
     def __init__(
@@ -102,7 +107,7 @@ class Charger:
         port: int = 0,
         state: EvseState | None = None,
         discovery: bool = True,
-        discovery_window_s: float | None = SETUP_WINDOW_S,
+        plug: Plug | None = None,
         sinks: Iterable[Sink] = (),
         machine: MakeSecc | None = None,
     ) -> None:
@@ -112,13 +117,24 @@ class Charger:
         self.address: tuple[str, int] | None = None
         self._port = port
         self._discovery = discovery
-        self._window_s = discovery_window_s
         self._hardware = Hardware(controller.command, _Questions(controller), evse.Deenergise)
         self._make = machine or _default_machine
         self._events = EventStream(_ROLE, sinks)
         self._server: asyncio.Server | None = None
         self._sdp: DatagramLink | None = None
-        self._plugged = False
+        self._plug = (
+            PlugDriver(
+                EvsePlug(config.plug, dc=config.dc),
+                config.slac,
+                plug,
+                self._hardware,
+                self._emit,
+                self._communicate,
+            )
+            if plug is not None
+            else None
+        )
+        self._communicating = False
         self._session: Session | None = None
         self._past: set[asyncio.Task[None]] = set()
         self._refusals = RateLimit(_REFUSALS_PER_S)
@@ -140,11 +156,16 @@ class Charger:
             if self._discovery:
                 self._sdp = await self._open_discovery(interface)
             self._server = await loop.create_server(self._accept, sock=listener)
+            self._open = True
+            if self._plug is not None:
+                await self._plug.open()
         except BaseException:
+            self._open = False
+            if self._server is not None:
+                self._server.close()
             listener.close()
             self._close_discovery()
             raise
-        self._open = True
         self._emit(
             ChargerListening(
                 t=loop.time(),
@@ -171,6 +192,8 @@ class Charger:
             except TimeoutError:
                 pass
         await self._abort_all()
+        if self._plug is not None:
+            await self._plug.close()
         if server is not None:
             await server.wait_closed()
             self._open = False
@@ -227,11 +250,11 @@ class Charger:
     def _discovery_machine(self) -> SdpServer:
         assert self.address is not None
         endpoints = SeccEndpoints(self.address[0], plain_port=self.address[1])
-        return SdpServer(SdpServerConfig(endpoints, window_s=self._window_s))
+        return SdpServer(SdpServerConfig(endpoints, window_s=self.config.discovery_window_s))
 
     def _close_discovery(self) -> None:
         sdp, self._sdp = self._sdp, None
-        self._plugged = False
+        self._communicating = False
         if sdp is not None:
             sdp.close()
 
@@ -242,22 +265,46 @@ class Charger:
     def _renew_discovery(self) -> None:
         if self._sdp is not None:
             self._sdp.renew(self._discovery_machine())
-            self._plugged = False
-            self._on_levels(self.evse.state)
+            if self._communicating:
+                self._answer_discovery()
+
+    def _answer_discovery(self) -> None:
+        if self._sdp is not None:
+            self._sdp.feed(LinkUp())
+            self._sdp.feed(Update(SdpAvailability(not self.in_session)))
+
+    # --- levels and plug ----------------------------------------------------------------------
 
     def _on_levels(self, state: EvseState) -> None:
-        if self._sdp is not None and (state.cp in _PLUGGED) != self._plugged:
-            self._plugged = not self._plugged
-            self._sdp.feed(LinkUp() if self._plugged else LinkDown())
-            self._sdp.feed(Update(SdpAvailability(not self.in_session)))
+        if self._plug is not None:
+            self._plug.update(outlet_levels(state))
+        else:
+            self._communicate(state.cp in _PLUGGED)
         if self._session is not None:
             self._session.update(state)
+
+    def _communicate(self, on: bool) -> None:
+        """Answer discovery from now on, or no more; a plug that is not to communicate ends what runs."""
+        if on is self._communicating:
+            return
+        self._communicating = on
+        if on:
+            self._answer_discovery()
+        elif self._sdp is not None:
+            self._sdp.feed(LinkDown())
+        if not on and self._plug is not None and self._session is not None and self.in_session:
+            self._session.abort()
+
+    def _on_session_event(self, event: Any) -> None:
+        self._emit(event)
+        if isinstance(event, SessionEnded) and self._plug is not None:
+            self._plug.report(report_of(event))
 
     # --- connections --------------------------------------------------------------------------
 
     def _accept(self) -> asyncio.Protocol:
         """The protocol of a new connection: a session, or a refusal while one is going on."""
-        if self._server is None or self.in_session:
+        if self._server is None or self.in_session or (self._plug is not None and not self._communicating):
             return _Refusal(self._on_refused)
         try:
             machine = self._make(self.config, os.urandom, time.time)
@@ -266,8 +313,10 @@ class Charger:
             return _Refusal(self._on_refused)
         if self._session is not None:
             self._session.abort()  # it has ended and only waits for the vehicle to close
-        session = Session(_ROLE, machine, self._hardware, self.evse.state, self._emit)
+        session = Session(_ROLE, machine, self._hardware, self.evse.state, self._on_session_event)
         self._session = session
+        if self._plug is not None:
+            self._plug.report(Report.SESSION_BEGUN)
         if self._sdp is not None:
             self._sdp.feed(Update(SdpAvailability(False)))
         task = asyncio.get_running_loop().create_task(self._await_end(session))
@@ -293,7 +342,7 @@ class Charger:
     def _on_refused(self, peer: str) -> None:
         if self._refusals.admit(now := asyncio.get_running_loop().time()):
             unreported = self._refusals.take_refused()
-            reason = "a session is going on"
+            reason = "a session is going on" if self.in_session else "no vehicle is plugged in and matched"
             event = ConnectionRefused(t=now, role=_ROLE, peer=peer, reason=reason, unreported=unreported)
             self._emit(event)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import os
@@ -13,21 +14,19 @@ from typing import Any, Final
 from iso15118.config import EvccConfig
 from iso15118.control import ev
 from iso15118.control.ev import EvController, EvState
-from iso15118.discovery.events import DiscoveryFailed, SeccFound
-from iso15118.discovery.sdp_client import SdpClient, SdpClientConfig
-from iso15118.errors import ConfigError, DiscoveryError, LinkError
+from iso15118.discovery.sdp_client import SdpClientConfig
+from iso15118.errors import ConfigError
 from iso15118.events import Role, SessionEnded
-from iso15118.machine import Entropy, LinkUp, Machine, Utc
-from iso15118.runtime.datagrams import DatagramLink
-from iso15118.runtime.events import ConnectFailed, InternalFault
-from iso15118.runtime.net import Interface, sdp_client_socket, tcp_connect, wait_for_interface
+from iso15118.machine import Entropy, Machine, Utc
+from iso15118.runtime.approach import Approach
+from iso15118.runtime.inlet import Inlet
+from iso15118.runtime.net import wait_for_interface
+from iso15118.runtime.plug import Plug
 from iso15118.runtime.session import Hardware, Session
 from iso15118.runtime.stream import EventStream, Sink
 from iso15118.runtime.warm import warm_up
 
 STOP_GRACE_S: Final = 5.0
-CONNECT_S: Final = 5.0
-"""How long the charger may take to accept the TCP connection."""
 
 MakeEvcc = Callable[[EvccConfig, Entropy, Utc], Machine]
 
@@ -64,13 +63,17 @@ class EvLevels:
 
 
 class Vehicle:
-    """One EV on one interface: `async for event in vehicle.run()` is one plug-in, from discovery to end.
+    """One EV on one interface: `async for event in vehicle.run()` is one plug-in.
+
+    Without `plug` the link is there already, and a plug-in is discovery and one session. With it the stack owns
+    the inlet: it waits for a connector (`ev.update(duty=...)`), matches, holds a session whenever the plug's table
+    says so (`iso15118.plug`), sleeps and wakes, and `run` ends when the connector is pulled.
 
     `vehicle.ev.update(...)` writes measured levels. Discovery and connecting are tried
-    `discovery_cycles` times; with `charger` (address, port) given there is no discovery. `result` tells how
+    `config.discovery_cycles` times; with `charger` (address, port) given there is no discovery. `result` tells how
     the session ended. `machine` builds the session machine; the default is the stack's own.
     Raises ConfigError (interface unknown, TLS needed), LinkError (no address) and, after the last cycle,
-    DiscoveryError or LinkError.
+    DiscoveryError or LinkError; with `plug` HalError where the port to the modem cannot be opened.
     """
 
     def __init__(
@@ -81,22 +84,21 @@ class Vehicle:
         *,
         state: EvState | None = None,
         charger: tuple[str, int] | None = None,
-        discovery_cycles: int = 3,
         discovery: SdpClientConfig | None = None,
+        plug: Plug | None = None,
         sinks: Iterable[Sink] = (),
         machine: MakeEvcc | None = None,
     ) -> None:
-        if discovery_cycles < 1:
-            raise ConfigError("discovery_cycles", f"{discovery_cycles}; accepted: 1 or more")
         self.config = config
         self.interface = interface
         self.ev = EvLevels(state or EvState(), self._on_levels)
-        self._charger = charger
-        self._cycles = discovery_cycles
-        self._discovery = discovery
         self._hardware = Hardware(controller.command, _Questions(controller), ev.Deenergise)
         self._make = machine or _default_machine
         self._events = EventStream(_ROLE, sinks)
+        self._approach = Approach(config.discovery_cycles, self._emit, charger, discovery)
+        self._inlet = (
+            Inlet(config, plug, self._hardware, self._emit, self._hold) if plug is not None else None
+        )
         self._session: Session | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -133,78 +135,35 @@ class Vehicle:
             return
         if session is not None:
             session.stop(reason)
-            await asyncio.wait((task,), timeout=grace_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(session.finished.wait(), grace_s)
         task.cancel()
         await asyncio.wait((task,))
 
     # --- one plug-in --------------------------------------------------------------------------
 
     async def _plug_in(self) -> None:
+        await warm_up(self.config.services, "iso15118.evcc.machine")
+        if self._inlet is not None:
+            await self._inlet.serve(self.ev.state)
+        else:
+            await self._hold()
+
+    async def _hold(self, begun: Callable[[], None] = lambda: None) -> SessionEnded | None:
+        """Find the charger and hold one session; being cancelled cuts it."""
+        interface = await wait_for_interface(self.interface)
+        session = self._session = await self._approach.connect(interface, self._make_session)
         try:
-            await warm_up(self.config.services, "iso15118.evcc.machine")
-            interface = await wait_for_interface(self.interface)
-            session = self._session = await self._reach(interface)
+            begun()
             await session.finished.wait()
         finally:
-            if self._session is not None:
-                await self._session.aclose()
+            await session.aclose()
+        ended: SessionEnded | None = session.result
+        return ended
 
-    async def _reach(self, interface: Interface) -> Session:
-        """A session on a connection to the charger."""
-        for cycle in range(1, self._cycles + 1):
-            try:
-                address, port = self._charger or await self._discover(interface)
-                return await self._connect(interface, address, port)
-            except LinkError as error:
-                if cycle == self._cycles:
-                    raise
-                _LOG.info("no connection in discovery cycle %d of %d: %s", cycle, self._cycles, error)
-        raise AssertionError("at least one cycle")
-
-    async def _discover(self, interface: Interface) -> tuple[str, int]:
-        answered: asyncio.Future[SeccFound] = asyncio.get_running_loop().create_future()
-
-        def watch(event: Any) -> None:
-            self._emit(event)
-            if answered.done():
-                return
-            if isinstance(event, SeccFound):
-                answered.set_result(event)
-            elif isinstance(event, DiscoveryFailed):
-                answered.set_exception(
-                    DiscoveryError(f"no charger found on {interface.name}: {event.reason}")
-                )
-
-        def broken(error: BaseException) -> None:
-            self._fault("discovery failed", error)
-            if not answered.done():
-                answered.set_exception(DiscoveryError(f"discovery failed: {error!r}"))
-
-        config = self._discovery or SdpClientConfig(
-            tls=False, allow_tls=False, link_local_only=not interface.loopback
-        )
-        link = await DatagramLink.open(
-            SdpClient(config), sdp_client_socket(interface), interface, watch, broken
-        )
-        try:
-            link.feed(LinkUp())
-            found = await answered
-        finally:
-            link.close()
-        return found.address, found.port
-
-    async def _connect(self, interface: Interface, address: str, port: int) -> Session:
-        loop = asyncio.get_running_loop()
-        try:
-            connection = await tcp_connect(interface, address, port, CONNECT_S)
-        except LinkError as error:
-            peer = f"[{address}]:{port}"
-            self._emit(ConnectFailed(t=loop.time(), role=_ROLE, peer=peer, reason=str(error)))
-            raise
+    def _make_session(self) -> Session:
         machine = self._make(self.config, os.urandom, time.time)
-        session = Session(_ROLE, machine, self._hardware, self.ev.state, self._emit)
-        await loop.create_connection(lambda: session, sock=connection)
-        return session
+        return Session(_ROLE, machine, self._hardware, self.ev.state, self._emit)
 
     def _check_security(self) -> None:
         if not self.config.insecure_no_tls:
@@ -220,15 +179,13 @@ class Vehicle:
         )
 
     def _on_levels(self, state: EvState) -> None:
+        if self._inlet is not None:
+            self._inlet.update(state)
         if self._session is not None:
             self._session.update(state)
 
     def _emit(self, event: Any) -> None:
         self._events.emit(event)
-
-    def _fault(self, what: str, error: BaseException) -> None:
-        now = asyncio.get_running_loop().time()
-        self._emit(InternalFault(t=now, role=_ROLE, what=what, error=repr(error)))
 
 
 class _Questions:

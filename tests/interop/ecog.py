@@ -162,13 +162,12 @@ async def _our_station(case: Case, folder: Path, outcome: Outcome, seen: list[An
         control_modes=(case.control,),
         pre_charge_tolerance_v=PEER_PRE_CHARGE_V,
         insecure_no_tls=True,
+        discovery_window_s=None,
         timers=SeccTimers(loop_sequence_s=loop_s),
         # Their car refuses a meter's discharge reading: it looks for the element under a wrong name.
         quirks=(Quirk.NO_DISCHARGED_READING,),
     )
-    charger = Charger(
-        config, station, EVSE_INTERFACE, state=station.state, discovery_window_s=None, sinks=[seen.append]
-    )
+    charger = Charger(config, station, EVSE_INTERFACE, state=station.state, sinks=[seen.append])
     async with charger:
         bench = asyncio.create_task(run_bench(station, charger.evse.write))
         arguments = ["evcc", "--iface", EV_INTERFACE, "--loops", str(LOOPS)]

@@ -185,8 +185,8 @@ async def test_the_vehicle_refuses_to_run_without_tls_unless_told_so():
 
 async def test_a_charger_that_is_not_there_is_tried_as_often_as_told(nothing_left):
     seen = Memory()
-    config = EvccConfig(insecure_no_tls=True)
-    vehicle = Vehicle(config, BenchCar(), "lo", charger=("::1", 9), discovery_cycles=2, sinks=[seen])
+    config = EvccConfig(insecure_no_tls=True, discovery_cycles=2)
+    vehicle = Vehicle(config, BenchCar(), "lo", charger=("::1", 9), sinks=[seen])
     with pytest.raises(LinkError, match="cannot connect"):
         async for _ in vehicle.run():
             pass
@@ -201,7 +201,8 @@ async def test_discovery_that_finds_nobody_ends_with_an_error(nothing_left):
     quick = SdpClientConfig(
         tls=False, allow_tls=False, link_local_only=False, interval_s=0.02, max_requests=3
     )
-    vehicle = Vehicle(EvccConfig(insecure_no_tls=True), BenchCar(), "lo", discovery=quick, discovery_cycles=2)
+    config = EvccConfig(insecure_no_tls=True, discovery_cycles=2)
+    vehicle = Vehicle(config, BenchCar(), "lo", discovery=quick)
     with pytest.raises(DiscoveryError, match="no charger found on lo"):
         async for _ in vehicle.run():
             pass
