@@ -37,6 +37,13 @@ DRIVERS: Final[dict[str, str]] = {
     "virtual-ev-inlet": "hal.virtual.realtime:ev_inlet",
     "virtual-ev-charger": "hal.virtual.realtime:ev_charger",
     "infypower": "hal.drivers.infypower:supply",
+    "bender-isocha425": "hal.drivers.bender:isolation_monitor",
+    "sdm630": "hal.drivers.meters:sdm630",
+    "sdm72": "hal.drivers.meters:sdm72",
+    "sdm230": "hal.drivers.meters:sdm230",
+    "modem-interface": "hal.drivers.packet_port:PacketPort",
+    "modem-uart": "hal.drivers.uart_port:UartPort",
+    "modem-udp": "hal.drivers.udp_port:UdpPort",
 }
 """Name -> "module:factory"; the factory makes one device."""
 
@@ -44,7 +51,9 @@ BOARDS: Final[dict[str, str]] = {}
 """Name -> "module:factory" of what has several devices on one connection: the factory makes them all, role ->
 device (the roles of `bundle`). A name may stand in `DRIVERS`, too, for a board that is used for one role."""
 
-BUSES: Final[dict[str, str]] = {}
+BUSES: Final[dict[str, str]] = {
+    "modbus": "hal.drivers.modbus:bus",
+}
 """Name -> "module:factory" of what drivers share: the factory makes it, the drivers take it as `bus`."""
 
 

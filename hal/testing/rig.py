@@ -190,3 +190,14 @@ class InletTruth(Protocol):
 
     def apply(self, voltage_v: float) -> None:
         """Put this voltage on it."""
+
+
+class EthernetTruth(Protocol):
+    """The medium behind the port."""
+
+    @property
+    def sent(self) -> list[bytes]:
+        """Every frame that has left the port."""
+
+    def arrive(self, frame: bytes) -> None:
+        """Bring a frame to the port."""

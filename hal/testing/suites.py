@@ -7,9 +7,10 @@ from typing import Final
 
 from hal.meter import EnergyMeter
 from hal.pilot import EvPilot, EvsePilot, Proximity
+from hal.plc import EthernetPort
 from hal.power import AcConverter, DcSupply
 from hal.safety import ConnectorLock, Contactor, IsolationMonitor, SafetyChain, Thermometers
-from hal.testing import gauges, pilots, switches
+from hal.testing import ethernet, gauges, pilots, switches
 from hal.testing.common import Behaviour
 from hal.vehicle import InletVoltage, TractionBattery
 
@@ -27,6 +28,7 @@ SUITES: Final[dict[type, tuple[Behaviour, ...]]] = {
     EnergyMeter: gauges.METER,
     TractionBattery: gauges.BATTERY,
     InletVoltage: gauges.INLET,
+    EthernetPort: ethernet.ETHERNET,
 }
 """Device protocol -> what it promises."""
 

@@ -1,0 +1,181 @@
+"""Every way to the modem keeps what its protocol promises."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hal.drivers import frame_port
+from hal.drivers.frame_port import address
+from hal.drivers.packet_port import PacketPort
+from hal.drivers.uart_port import UartPort
+from hal.drivers.udp_port import UdpPort
+from hal.errors import HalError, Kind
+from hal.plc import EthernetPort
+from hal.testing import Behaviour, behaviours
+from hal.testing.emulators.serve import serve_pty, serve_tcp
+from iso15118.runtime.lab import problem
+from tests.hw.port_rigs import MAC, UartTruth, UdpRig, VirtualRig, uart_rig
+from tests.unit.hal.drivers.support import run, until
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+LAB = "import sys; from iso15118.runtime.lab import lab; sys.exit(lab(sys.argv[1:]))"
+SUITE = behaviours(EthernetPort, without={"reboot"})
+WAITS = "levels_grow_old_without_a_line"  # there are none
+
+
+@pytest.mark.parametrize("behaviour", SUITE, ids=str)
+def test_virtual_port(behaviour: Behaviour) -> None:
+    behaviour(VirtualRig())
+
+
+@pytest.mark.parametrize("behaviour", SUITE, ids=str)
+@pytest.mark.parametrize("octet_s", [None, 87e-6], ids=["whole", "single"])
+def test_uart_port(behaviour: Behaviour, octet_s: float | None) -> None:
+    behaviour(uart_rig(octet_s=octet_s, hang_up=True))
+
+
+@pytest.fixture
+def udp(monkeypatch: pytest.MonkeyPatch) -> Iterator[UdpRig]:
+    monkeypatch.setattr(frame_port, "RETRY_S", 0.05)
+    rig = UdpRig()
+    yield rig
+    rig.close_all()
+
+
+@pytest.mark.parametrize("behaviour", [b for b in SUITE if b.name != WAITS], ids=str)
+def test_udp_port(behaviour: Behaviour, udp: UdpRig) -> None:
+    behaviour(udp)
+
+
+def test_packet_port() -> None:
+    if reason := problem():
+        pytest.skip(reason)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/hw/packet_cases.py"]
+    done = subprocess.run(
+        [sys.executable, "-c", LAB, *command],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+def test_without_the_right_to_raw_frames_the_next_step_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    with pytest.raises(HalError, match="CAP_NET_RAW") as caught:
+        PacketPort("eth1")._make()
+    assert caught.value.kind is Kind.NOT_CONNECTED
+
+
+def test_without_a_hub_the_next_step_is_said() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
+        unused.bind(("127.0.0.1", 0))
+        number = unused.getsockname()[1]
+    with pytest.raises(HalError, match="Start the hub first") as caught:
+        asyncio.run(UdpPort(number).open())
+    assert caught.value.kind is Kind.NOT_CONNECTED
+    with pytest.raises(HalError, match="1 to 65535"):
+        UdpPort(70000)
+
+
+def test_a_hub_hears_of_a_port_before_its_first_frame(udp: UdpRig) -> None:
+    assert udp.sent == []
+    assert udp._client is not None
+
+
+def test_oversized_datagrams_are_not_heard(udp: UdpRig) -> None:
+    heard: list[bytes] = []
+    udp.device.on_frame(heard.append)
+    udp.arrive(bytes(1519))
+    udp.arrive(bytes(13))
+    udp.arrive(bytes(61))
+    udp.run(0.1)
+    assert [len(frame) for frame in heard] == [61]
+
+
+# --- UART ---------------------------------------------------------------------------------------
+
+
+def test_noise_on_the_uart_costs_no_good_frame() -> None:
+    rig = uart_rig()
+    heard: list[bytes] = []
+    rig.device.on_frame(heard.append)
+    good = [bytes([number]) * (60 + number) for number in range(1, 50)]
+    for number, frame in enumerate(good):
+        rig.wire.emulator._send(bytes([0xAA] * (number % 7)) + b"\x55\x13")
+        rig.truth.arrive(frame)
+        rig.run(0.2)
+    assert heard == good
+
+
+def test_a_frame_cut_short_does_not_hold_back_the_next_one() -> None:
+    rig = uart_rig()
+    heard: list[bytes] = []
+    rig.device.on_frame(heard.append)
+    rig.wire.emulator._send(b"\xaa\xaa\xaa\xaa\xee\x05\0\0" + bytes(100))
+    rig.truth.arrive(bytes(60))
+    rig.run(0.05)
+    assert heard == []
+    rig.run(0.1)
+    assert heard == [bytes(60)]
+
+
+@pytest.mark.parametrize("serve", [serve_pty, serve_tcp], ids=["pty", "tcp"])
+def test_uart_port_in_real_time(serve: Any) -> None:
+    pytest.importorskip("serial", reason="needs the extra `serial`")
+
+    async def test() -> None:
+        truth = UartTruth()
+        heard: list[bytes] = []
+        async with serve(truth.modem) as server:
+            port = UartPort(server.url)
+            port.on_frame(heard.append)
+            await port.open()
+            frame = bytes(range(256)) * 5
+            for _ in range(2):
+                port.send(frame)
+                await until(lambda: truth.sent[-1:] == [frame])
+                truth.arrive(frame)
+                server.turn()
+                await until(lambda: heard[-1:] == [frame])
+                truth.sent.clear()
+                heard.clear()
+                await server.unplug()
+                await until(lambda: port.faults)
+                port.send(frame)
+                await server.plug()
+                await until(lambda: not port.faults)
+            await port.close()
+            assert not truth.sent
+
+    run(test)
+
+
+# --- addresses ----------------------------------------------------------------------------------
+
+
+def test_addresses() -> None:
+    assert address("x", "02:00:00:00:00:01") == address("x", MAC) == address("x", "02-00-00-00-00-01") == MAC
+    for wrong in ("", "02:00", "zz:00:00:00:00:01", bytes(6), b"\x01" * 6, "02:00:00:00:00:00:01"):
+        with pytest.raises(HalError, match="six octets") as caught:
+            address("x", wrong)
+        assert caught.value.kind is Kind.CONFIGURATION
+    made = {address("x", None) for _ in range(20)}
+    assert len(made) == 20
+    assert all(mac[0] == 2 and len(mac) == 6 for mac in made)
