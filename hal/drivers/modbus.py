@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, Protocol
 
 from hal.drivers import ports
 from hal.drivers.codecs import crc16_modbus
-from hal.drivers.dialog import Dialog, Request, RequestDialog
+from hal.drivers.dialog import MISSES, Dialog, Request, RequestDialog
 from hal.drivers.link import Link
 from hal.errors import HalError, Kind
 
@@ -306,6 +306,7 @@ class Unit(RequestDialog):
         """Known, or asked in vain for long enough."""
         self._bus = bus
         self._rounds = 0
+        self._vain: dict[bytes, int] = {}  # request -> how often in a row without an answer
         self.line = _Share(bus, self)
 
     @property
@@ -351,8 +352,8 @@ class Unit(RequestDialog):
         return Request(
             frame,
             partial(self._parse, frame, request, check),
-            partial(self._deliver, done, refused or self._denied),
-            failed,
+            partial(self._deliver, request, done, refused or self._denied),
+            partial(self._fail, request, failed),
             timeout_s=TIMEOUT_S,
         )
 
@@ -376,12 +377,24 @@ class Unit(RequestDialog):
         return registers
 
     def _deliver(
-        self, done: Callable[..., None], refused: Callable[..., None], answer: Any, now: float
+        self, request: bytes, done: Callable[..., None], refused: Callable[..., None], answer: Any, now: float
     ) -> None:
+        self._vain.pop(request, None)
         (refused if isinstance(answer, Refusal) else done)(answer, now)
+
+    def _fail(self, request: bytes, failed: Callable[[str, float], None], reason: str, now: float) -> None:
+        """One question that is never answered is a loss, although others are answered meanwhile."""
+        self._vain[request] = self._vain.get(request, 0) + 1
+        if self.ready and self._vain[request] >= MISSES:
+            self._step = 0
+            self._lose(reason)
+        if not self.ready:
+            self._vain.clear()
+        failed(reason, now)
 
     def _start(self, now: float) -> None:
         super()._start(now)
+        self._vain.clear()
         self.decided, self._rounds = False, 0
 
     def _work(self, now: float) -> None:
