@@ -155,6 +155,8 @@ class Charger:
             self.address = (interface.address, listener.getsockname()[1])
             if self._discovery:
                 self._sdp = await self._open_discovery(interface)
+                if self._communicating:  # levels may come before the sockets are open
+                    self._answer_discovery()
             self._server = await loop.create_server(self._accept, sock=listener)
             self._open = True
             if self._plug is not None:
