@@ -64,8 +64,7 @@ class NoMatchError(Exception):
 class Attempt:
     """What is known of one attempt, and of the EVSEs that take part in it, by their MAC.
 
-    `answers` counts each EVSE's CM_SLAC_PARM.CNF, `oddities` holds what makes it hard to believe,
-    `asked` are those that were asked anything in person.
+    `answers` counts each EVSE's CM_SLAC_PARM.CNF, `oddities` holds what makes it hard to believe.
     """
 
     run_id: bytes
@@ -77,7 +76,6 @@ class Attempt:
     answers: dict[bytes, int] = field(default_factory=dict)
     oddities: dict[bytes, tuple[str, ...]] = field(default_factory=dict)
     reports: dict[bytes, Candidate] = field(default_factory=dict)
-    asked: set[bytes] = field(default_factory=set)
 
     @property
     def complete(self) -> bool:
@@ -94,6 +92,7 @@ class EvSlac(LinkMachine):
     def __init__(self, mac: bytes, config: SlacConfig, entropy: Entropy) -> None:
         super().__init__(mac, config, entropy)
         self._attempt: Attempt | None = None
+        self._asked: set[bytes] = set()  # EVSEs of whom a proof or the key was asked since MATCH
 
     def _enter(self, state: LinkState, why: str = "") -> None:
         super()._enter(state, why)
@@ -104,6 +103,7 @@ class EvSlac(LinkMachine):
 
     async def _connect(self) -> bytes:
         """Attempts, TT_matching_rate apart [V2G3-A09-124], until one succeeds or the patience ends [V2G3-A09-125]."""
+        self._asked.clear()
         end = self.now + self.times.matching_repetition_s
         for number in range(1, self.config.match_attempts + 1):
             try:
@@ -132,7 +132,7 @@ class EvSlac(LinkMachine):
         self.emit(MatchingStarted, attempt=number, run_id=attempt.run_id)
         await self._ask_around(attempt)
         await self._sound(attempt)
-        evse = await self._choose(self._ranking(attempt), attempt)
+        evse = await self._choose(self._ranking(attempt))
         await self._join(await self._request_key(evse, attempt))
         return evse
 
@@ -184,7 +184,7 @@ class EvSlac(LinkMachine):
         doubted = replace(candidate, doubts=remarks)
         return rank(doubted, self.config.attenuation_limits, self.config.attn_tx_db)
 
-    async def _choose(self, ranking: list[Ranked], attempt: Attempt) -> bytes:
+    async def _choose(self, ranking: list[Ranked]) -> bytes:
         """The EVSE at our cable, proven by validation where its attenuation leaves a doubt."""
         choice = choose(ranking, self.config.attenuation_limits)
         if choice is None:
@@ -192,11 +192,11 @@ class EvSlac(LinkMachine):
             raise NoMatchError(f"no EVSE near enough: the nearest of {len(ranking)} at {nearest:.1f} dB")
         mac, why = choice.order[0].candidate.mac, choice.why
         if choice.prove:
-            mac, why = await self._proven(choice, attempt)
+            mac, why = await self._proven(choice)
         self.emit(EvseChosen, mac=mac, why=why)
         return mac
 
-    async def _proven(self, choice: Choice, attempt: Attempt) -> tuple[bytes, str]:
+    async def _proven(self, choice: Choice) -> tuple[bytes, str]:
         """The first to pass validation; else the nearest that needs not, or did not fail where that will do."""
         by = self.now + self.times.validation_for_s
         acceptable = {Proof.NOT_REQUIRED}
@@ -205,7 +205,7 @@ class EvSlac(LinkMachine):
         unproven: tuple[bytes, str] | None = None
         for ranked in choice.order:
             mac = ranked.candidate.mac
-            attempt.asked.add(mac)
+            self._asked.add(mac)
             proof = await prove(self, mac, by)
             if proof is Proof.PASSED:
                 return mac, f"{choice.why}; it counted our toggles"
@@ -229,7 +229,7 @@ class EvSlac(LinkMachine):
             fits = ids == (attempt.run_id, self.mac, evse) and item.message.mvf_length == MATCH_CNF_LENGTH
             return item.message if fits else None
 
-        attempt.asked.add(evse)
+        self._asked.add(evse)
         request = SlacMatchReq(run_id=attempt.run_id, pev_mac=self.mac, evse_mac=evse)
         confirmation = await self.ask(request, evse, accept, self.times.match_response_s)
         if confirmation is None:
@@ -263,7 +263,7 @@ class EvSlac(LinkMachine):
             case AttenCharInd() as report:
                 self._reported(report, frame.source)
             case SlacMatchCnf() | ValidateCnf() as message:
-                if self._attempt is None or frame.source not in self._attempt.asked:
+                if frame.source not in self._asked:
                     self._suspect(frame.source, f"{name_of(message)} that nobody asked for")
             case _:
                 super().respond(frame)
@@ -301,9 +301,12 @@ class EvSlac(LinkMachine):
     def _record(self, report: AttenCharInd, evse: bytes, attempt: Attempt) -> None:
         remarks = doubts(report.aag, report.num_sounds, attempt.sounds)
         candidate = Candidate(evse, report.aag, report.num_sounds, remarks)
-        if attempt.reports.get(evse) == candidate:
-            return
+        known = attempt.reports.get(evse)
         attempt.reports[evse] = candidate
+        if known is not None:
+            if known.aag != report.aag:
+                self._suspect(evse, "changes its report")
+            return
         ranked = self._ranked(candidate, attempt)
         self.emit(
             EvseHeard,

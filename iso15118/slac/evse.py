@@ -161,6 +161,8 @@ class EvseSlac(LinkMachine):
         elif self.state is LinkState.MATCHING and not self.unplugged:
             self._begin(frame.source, request.run_id)
         elif self._starts_over(frame.source, request.run_id):
+            if self.state is LinkState.MATCHED:
+                self._no_link("the EV starts over")
             self._early = (self.now, frame)
             self._lane.interrupt(LeaveError("the EV starts over"))
         elif self.state in (LinkState.LEAVING, LinkState.UNMATCHED, LinkState.MATCHING):

@@ -113,7 +113,7 @@ class Host:
         except FramingError as error:
             self.report(SlacFrameDropped, reason=str(error))
             return
-        if frame.source == self.mac or frame.destination not in (self.mac, homeplug.BROADCAST):
+        if frame.destination not in (self.mac, homeplug.BROADCAST) or not self._from_peer(frame.source):
             return
         if self.modem.is_foreign(frame):
             self.report(ForeignManagement, source=frame.source, message=name_of(frame.message))
@@ -122,6 +122,10 @@ class Host:
             self.report(SlacFrameDropped, reason=reason, source=frame.source)
         elif not self._lane.offer(frame):
             self.respond(frame)
+
+    def _from_peer(self, source: bytes) -> bool:
+        """Whether an address may be that of somebody else: not our own, not one of a group."""
+        return source != self.mac and not source[0] & 1
 
     def respond(self, frame: homeplug.Frame) -> None:
         """Answer a frame no procedure waits for."""

@@ -33,6 +33,7 @@ AIR_S = 0.001
 PILOT_S = 0.01
 EV_MAC = bytes.fromhex("020000000e01")
 EVSE_MAC = bytes.fromhex("020000000c01")
+RUN_ID = bytes(range(8))
 
 
 @dataclass(slots=True)
@@ -318,9 +319,31 @@ class Bench:
         return bool(self._network(owner))
 
 
-def pair(ev: SlacConfig | None = None, evse: SlacConfig | None = None, seed: int = 1) -> tuple[Bench, Party, Party]:
+def pair(
+    ev: SlacConfig | None = None, evse: SlacConfig | None = None, seed: int = 1
+) -> tuple[Bench, Party, Party]:
     """A bench with one car and one charger, ports open."""
     bench = Bench(seed)
     car, charger = bench.ev(ev), bench.evse(evse)
     bench.open()
     return bench, car, charger
+
+
+def announce(evse: Party, ev_mac: bytes, run_id: bytes = RUN_ID) -> None:
+    """Play a car at an EVSE up to the announcement of its sounds."""
+    evse.message(hp.SlacParmReq(run_id=run_id), ev_mac, hp.BROADCAST)
+    start = hp.StartAttenCharInd(run_id=run_id, num_sounds=10, time_out=6, forwarding_sta=ev_mac)
+    evse.message(start, ev_mac, hp.BROADCAST)
+
+
+def hear(evse: Party, ev_mac: bytes, sounds: int = 10, level: int = 20) -> None:
+    """Let the EVSE's modem hear so many sounds of a car."""
+    for _ in range(sounds):
+        evse.message(hp.AttenProfileInd(pev_mac=ev_mac, aag=bytes([level, level + 1] * 29)), evse.modem.mac)
+
+
+def approach(evse: Party, ev_mac: bytes, run_id: bytes = RUN_ID) -> None:
+    """Play a car at an EVSE up to the confirmed report."""
+    announce(evse, ev_mac, run_id)
+    hear(evse, ev_mac)
+    evse.message(hp.AttenCharRsp(run_id=run_id, source_address=ev_mac), ev_mac)
