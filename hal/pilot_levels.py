@@ -80,3 +80,49 @@ def check_duty(device: str, percent: float) -> None:
     raise HalError(
         device, Kind.OUT_OF_RANGE, f"a duty cycle of {percent} %", next_step="Use 5, 10 to 96, or 100"
     )
+
+
+class PilotJudge:
+    """Tells the state of a pilot from measured peaks: it counts after two equal looks in a row.
+
+    A missing diode is state E until the car is gone, whatever the voltage says meanwhile.
+    """
+
+    __slots__ = ("_candidate", "_candidate_at", "_diode_missing", "_reading", "since")
+
+    def __init__(self) -> None:
+        self._reading: PilotReading | None = None
+        self._candidate: PilotReading | None = None
+        self._candidate_at = self.since = -math.inf
+        self._diode_missing = False
+
+    @property
+    def state(self) -> CpState | None:
+        """The state; None before two equal looks, and for a voltage outside all windows."""
+        if self._diode_missing:
+            return CpState.E
+        return self._reading.state if self._reading is not None else None
+
+    @property
+    def faults(self) -> list[Fault]:
+        """What is wrong with the line."""
+        told = self._reading.fault if self._reading is not None else ""
+        standing = {told, "diode_fault" if self._diode_missing else ""}
+        return [fault for code, fault in PILOT_FAULTS.items() if code in standing]
+
+    def look(self, high_v: float, low_v: float, duty: float, now: float) -> None:
+        """The peaks (V) at this time, while this duty cycle (%) is signalled."""
+        before = self._reading.state if self._reading is not None else None
+        reading = classify(high_v, low_v, duty, before)
+        if reading != self._candidate:
+            self._candidate, self._candidate_at = reading, now
+        elif reading != self._reading:
+            if before is not reading.state or self._reading is None:
+                self.since = self._candidate_at
+            self._reading = reading
+            missing = reading.fault == "diode_fault"
+            self._diode_missing = missing or (self._diode_missing and reading.state is not CpState.A)
+
+    def forget(self) -> None:
+        """Begin again: nothing is measured any more."""
+        self._reading = self._candidate = None

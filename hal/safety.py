@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from hal.device import Device
-from hal.types import LEASE_S, Check, ContactorState, Sample
+from hal.types import LEASE_S, Check, ContactorState, Fault, Sample, Severity
+
+FEEDBACK_S: Final = 0.25
+"""A contactor whose mirror contact disagrees for so long is broken."""
+WELDED: Final = Fault("contactor_welded", Severity.STOP, latched=True, detail="it does not open")
+NOT_CLOSING: Final = Fault("contactor_not_closing", Severity.STOP, latched=True, detail="it does not close")
+LOCK_FAILED: Final = Fault(
+    "lock_failed", Severity.STOP, latched=True, detail="the bolt is not where it should be"
+)
 
 
 class Contactor(Device, Protocol):

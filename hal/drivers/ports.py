@@ -3,6 +3,7 @@
     serial:///dev/ttyUSB0?baud=115200&parity=N&bits=8&stop=1
     tcp://192.168.0.5:8462
     can://can0 (see `can_port`: the octets are records of frames)
+    local://board (what the operating system itself offers: a dialog that reads and writes files says nothing here)
 
 Serial ports need the extra `serial` (pyserial). They are opened raw and exclusively: two processes on one port
 would corrupt each other's frames.
@@ -56,7 +57,7 @@ def check(url: str, **options: Any) -> SplitResult:
         serial_options(url, parts, options)
     elif parts.scheme == "can":
         can_port.options(url, parts, options)
-    elif parts.scheme != "tcp" or _address(parts) is None:
+    elif parts.scheme != "local" and (parts.scheme != "tcp" or _address(parts) is None):
         raise HalError(
             url,
             Kind.CONFIGURATION,
@@ -76,6 +77,8 @@ async def connect(url: str, ends: Ends, **options: Any) -> Port:
         return await _connect_tcp(url, parts, ends)
     if parts.scheme == "can":
         return can_port.connect(url, parts, options, ends.received, ends.gone)
+    if parts.scheme == "local":
+        return _NoPort()
     return _SerialPort(url, parts.path, serial_options(url, parts, options), ends)
 
 
@@ -100,6 +103,16 @@ def _address(parts: SplitResult) -> tuple[str, int] | None:
         return (parts.hostname, parts.port) if parts.hostname and parts.port else None
     except ValueError:
         return None
+
+
+class _NoPort:
+    """There is nobody to talk to."""
+
+    def write(self, data: bytes) -> None:
+        """Nothing is ever said."""
+
+    def close(self) -> None:
+        """There is nothing to let go."""
 
 
 # --- TCP ----------------------------------------------------------------------------------------

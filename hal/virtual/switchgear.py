@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any
 
 from hal.errors import HalError, Kind
+from hal.safety import FEEDBACK_S, LOCK_FAILED, NOT_CLOSING, WELDED
 from hal.types import LEASE_S, Clock, ContactorState, Fault, Severity
 from hal.virtual.device import LeasedDevice, Line, VirtualDevice
 from hal.virtual.protection import SafetyLoop
 from hal.virtual.relay import Bolt, Relay
-
-FEEDBACK_S: Final = 0.25
-"""A contactor whose mirror contact disagrees for so long is broken."""
-WELDED: Final = Fault("contactor_welded", Severity.STOP, latched=True, detail="it does not open")
-NOT_CLOSING: Final = Fault("contactor_not_closing", Severity.STOP, latched=True, detail="it does not close")
-LOCK_FAILED: Final = Fault(
-    "lock_failed", Severity.STOP, latched=True, detail="the bolt is not where it should be"
-)
 
 
 class VirtualContactor(LeasedDevice):
