@@ -29,6 +29,7 @@ from iso15118.plug.evse import EvsePlug
 from iso15118.plug.words import Report
 from iso15118.runtime.datagrams import DatagramLink
 from iso15118.runtime.events import ChargerListening, ConnectionRefused, InternalFault
+from iso15118.runtime.life import Life, LivingController
 from iso15118.runtime.net import (
     Interface,
     sdp_server_socket,
@@ -93,7 +94,8 @@ class Charger:
     `config.discovery_window_s` seconds after plug-in and after each session.
     With `plug` the stack owns the pilot and the link as well: it matches, answers discovery and accepts
     sessions only while the plug's table says so (`iso15118.plug`), and the levels `cp`, `basic_limit_a` and `wake`
-    count. `machine` builds the session machine; the default is the stack's own.
+    count. A `controller` with a life of its own (`LivingController`, such as HalEvse) is looked after while the
+    charger runs, and writes the levels itself; its devices are opened before and closed after. `machine` builds the session machine; the default is the stack's own.
     Raises ConfigError (interface unknown, TLS needed), LinkError (no address, port taken) at start, HalError where
     the port to the modem cannot be opened.
     """
@@ -117,7 +119,13 @@ class Charger:
         self.address: tuple[str, int] | None = None
         self._port = port
         self._discovery = discovery
-        self._hardware = Hardware(controller.command, _Questions(controller), evse.Deenergise)
+        self._life = (
+            Life(controller, self.evse.write, self._emit, self._on_controller_broken)
+            if isinstance(controller, LivingController)
+            else None
+        )
+        command = self._life.command if self._life is not None else controller.command
+        self._hardware = Hardware(command, _Questions(controller), evse.Deenergise)
         self._make = machine or _default_machine
         self._events = EventStream(_ROLE, sinks)
         self._server: asyncio.Server | None = None
@@ -155,8 +163,6 @@ class Charger:
             self.address = (interface.address, listener.getsockname()[1])
             if self._discovery:
                 self._sdp = await self._open_discovery(interface)
-                if self._communicating:  # levels may come before the sockets are open
-                    self._answer_discovery()
             self._server = await loop.create_server(self._accept, sock=listener)
             self._open = True
             if self._plug is not None:
@@ -177,6 +183,10 @@ class Charger:
                 port=self.address[1],
             )
         )
+        if self._communicating:  # levels may come before the sockets are open
+            self._answer_discovery()
+        if self._life is not None:
+            self._life.begin()
         self._on_levels(self.evse.state)
 
     async def stop(self, reason: str = "the charger stops", grace_s: float = STOP_GRACE_S) -> None:
@@ -196,6 +206,8 @@ class Charger:
         await self._abort_all()
         if self._plug is not None:
             await self._plug.close()
+        if self._life is not None:
+            self._life.end()
         if server is not None:
             await server.wait_closed()
             self._open = False
@@ -296,6 +308,11 @@ class Charger:
             self._sdp.feed(LinkDown())
         if not on and self._plug is not None and self._session is not None and self.in_session:
             self._session.abort()
+
+    def _on_controller_broken(self, error: BaseException) -> None:
+        """A defect of the controller: its levels mean nothing any more."""
+        self._fault("the controller failed", error)
+        self.evse.update(fault="the controller failed")
 
     def _on_session_event(self, event: Any) -> None:
         self._emit(event)

@@ -19,7 +19,9 @@ from iso15118.errors import ConfigError
 from iso15118.events import Role, SessionEnded
 from iso15118.machine import Entropy, Machine, Utc
 from iso15118.runtime.approach import Approach
+from iso15118.runtime.events import InternalFault
 from iso15118.runtime.inlet import Inlet
+from iso15118.runtime.life import Life, LivingController
 from iso15118.runtime.net import wait_for_interface
 from iso15118.runtime.plug import Plug
 from iso15118.runtime.session import Hardware, Session
@@ -92,7 +94,13 @@ class Vehicle:
         self.config = config
         self.interface = interface
         self.ev = EvLevels(state or EvState(), self._on_levels)
-        self._hardware = Hardware(controller.command, _Questions(controller), ev.Deenergise)
+        self._life = (
+            Life(controller, self.ev.write, self._emit, self._on_controller_broken)
+            if isinstance(controller, LivingController)
+            else None
+        )
+        command = self._life.command if self._life is not None else controller.command
+        self._hardware = Hardware(command, _Questions(controller), ev.Deenergise)
         self._make = machine or _default_machine
         self._events = EventStream(_ROLE, sinks)
         self._approach = Approach(config.discovery_cycles, self._emit, charger, discovery)
@@ -144,10 +152,16 @@ class Vehicle:
 
     async def _plug_in(self) -> None:
         await warm_up(self.config.services, "iso15118.evcc.machine")
-        if self._inlet is not None:
-            await self._inlet.serve(self.ev.state)
-        else:
-            await self._hold()
+        try:
+            if self._life is not None:
+                self._life.begin()
+            if self._inlet is not None:
+                await self._inlet.serve(self.ev.state)
+            else:
+                await self._hold()
+        finally:
+            if self._life is not None:
+                self._life.end()
 
     async def _hold(self, begun: Callable[[], None] = lambda: None) -> SessionEnded | None:
         """Find the charger and hold one session; being cancelled cuts it."""
@@ -164,6 +178,12 @@ class Vehicle:
     def _make_session(self) -> Session:
         machine = self._make(self.config, os.urandom, time.time)
         return Session(_ROLE, machine, self._hardware, self.ev.state, self._emit)
+
+    def _on_controller_broken(self, error: BaseException) -> None:
+        """A defect of the controller: its levels mean nothing any more."""
+        now, what = asyncio.get_running_loop().time(), "the controller failed"
+        self._emit(InternalFault(t=now, role=_ROLE, what=what, error=repr(error)))
+        self.ev.update(fault=what)
 
     def _check_security(self) -> None:
         if not self.config.insecure_no_tls:

@@ -135,10 +135,13 @@ def cli(*arguments):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_regression_18_a_signal_ends_the_charger_within_a_second(number):
     process = cli("charger", "--interface", "lo", "--insecure-no-tls", "--json")
-    assert "ChargerListening" in process.stdout.readline()
-    begun = time.monotonic()
-    process.send_signal(number)
-    _, err = process.communicate(timeout=5)
+    try:
+        assert "ChargerListening" in process.stdout.readline()
+        begun = time.monotonic()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=5)
+    finally:
+        process.kill()
     assert time.monotonic() - begun < 1.0
     assert process.returncode in (0, 1)
     assert "Traceback" not in err

@@ -1,6 +1,9 @@
 """demo, simulate, charger, vehicle and lab."""
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -173,15 +176,16 @@ def patience(folder):
 
 
 def lab_sh(script):
-    """A shell script inside the lab."""
-    return subprocess.run(
-        [sys.executable, "-m", "iso15118.cli", "lab", "--", "sh", "-c", script],
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-        cwd=PROJECT,
-    )
+    """A shell script inside the lab; all that it started ends with it, even where it hangs."""
+    command = [sys.executable, "-m", "iso15118.cli", "lab", "--", "sh", "-c", script]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, cwd=PROJECT, start_new_session=True) as process:
+        try:
+            out, err = process.communicate(timeout=50)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 @in_lab
