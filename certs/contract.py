@@ -1,0 +1,277 @@
+"""Contract keys on their way to the vehicle: wrapped for its provisioning key, unwrapped and checked there.
+
+ISO 15118-2 encrypts with AES-CBC, which proves nothing: only the comparison with the contract certificate tells
+whether the key is right. ISO 15118-20 encrypts with AES-GCM and binds PCID and certificate as additional data. Here
+both compare before anything is returned. Ephemeral keys and initialization vectors are fresh unless a test gives them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from cryptography import x509
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, x448
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from certs import reading
+from certs.errors import CertsError
+
+OTHER_INFO: Final = b"\x01\x55\x56"
+"""Algorithm identifier 1, parties U and V: the same in both protocols ([V2G2-818], [V2G20-2535])."""
+ISO2_FIELD: Final = 48
+ISO20_FIELD: Final = 94
+X448_FIELD: Final = 84
+"""Octets of the encrypted key: vector, content and, in ISO 15118-20, the tag [V2G20-2497]."""
+_P256: Final = 32
+_P521: Final = 66
+_X448: Final = 56
+_CBC_IV: Final = 16
+_GCM_IV: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """What goes into the response: the sender's ephemeral public key, and the encrypted private key."""
+
+    dh_public_key: bytes
+    encrypted_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unwrapped:
+    """A contract key that fits its certificate. `aad` names the form of additional data that matched."""
+
+    key: ec.EllipticCurvePrivateKey
+    aad: str = ""
+
+    def __repr__(self) -> str:
+        return f"Unwrapped(aad={self.aad!r})"
+
+
+# --- ISO 15118-2 -----------------------------------------------------------------------------------
+
+
+def wrap_iso2(
+    contract_key: ec.EllipticCurvePrivateKey,
+    receiver: ec.EllipticCurvePublicKey,
+    *,
+    ephemeral: ec.EllipticCurvePrivateKey | None = None,
+    iv: bytes | None = None,
+) -> Wrapped:
+    """Encrypt a contract key for a vehicle: secp256r1, AES-128-CBC without padding."""
+    _demand_curve(contract_key, "secp256r1")
+    _demand_curve(receiver, "secp256r1")
+    ephemeral = ephemeral or ec.generate_private_key(ec.SECP256R1())
+    iv = os.urandom(_CBC_IV) if iv is None else iv
+    session_key = _derive(ephemeral.exchange(ec.ECDH(), receiver), hashes.SHA256(), 16)
+    encryptor = Cipher(algorithms.AES(session_key), modes.CBC(iv)).encryptor()
+    return Wrapped(
+        _point(ephemeral), iv + encryptor.update(_scalar(contract_key, _P256)) + encryptor.finalize()
+    )
+
+
+def unwrap_iso2(
+    wrapped: Wrapped, receiver: ec.EllipticCurvePrivateKey, contract: x509.Certificate
+) -> Unwrapped:
+    """The contract key, in a vehicle that has the `receiver` key; CertsError unless it fits the contract certificate.
+
+    `receiver` is the provisioning key, or at an update the key of the old contract.
+    """
+    _demand_length(wrapped.encrypted_key, ISO2_FIELD)
+    _demand_curve(receiver, "secp256r1")
+    peer = _peer(wrapped.dh_public_key, ec.SECP256R1())
+    session_key = _derive(receiver.exchange(ec.ECDH(), peer), hashes.SHA256(), 16)
+    iv, content = wrapped.encrypted_key[:_CBC_IV], wrapped.encrypted_key[_CBC_IV:]
+    decryptor = Cipher(algorithms.AES(session_key), modes.CBC(iv)).decryptor()
+    return Unwrapped(_fitting(decryptor.update(content) + decryptor.finalize(), ec.SECP256R1(), contract))
+
+
+# --- ISO 15118-20 ----------------------------------------------------------------------------------
+
+
+def additional_data(pcid: str, key_id: bytes) -> bytes:
+    """PCID and the contract certificate's subject key identifier, both as upper-case text [V2G20-2492]."""
+    return (pcid.upper().replace("-", "") + key_id.hex().upper()).encode("ascii")
+
+
+def wrap_iso20(
+    contract_key: ec.EllipticCurvePrivateKey,
+    receiver: ec.EllipticCurvePublicKey,
+    pcid: str,
+    contract: x509.Certificate,
+    *,
+    ephemeral: ec.EllipticCurvePrivateKey | None = None,
+    iv: bytes | None = None,
+) -> Wrapped:
+    """Encrypt a contract key for the vehicle of a PCID: secp521r1, AES-256-GCM."""
+    _demand_curve(contract_key, "secp521r1")
+    _demand_curve(receiver, "secp521r1")
+    ephemeral = ephemeral or ec.generate_private_key(ec.SECP521R1())
+    iv = os.urandom(_GCM_IV) if iv is None else iv
+    session_key = _derive(ephemeral.exchange(ec.ECDH(), receiver), hashes.SHA512(), 32)
+    aad = additional_data(pcid, subject_key_id(contract))
+    return Wrapped(_point(ephemeral), iv + AESGCM(session_key).encrypt(iv, _scalar(contract_key, _P521), aad))
+
+
+def unwrap_iso20(
+    wrapped: Wrapped,
+    receiver: ec.EllipticCurvePrivateKey,
+    pcid: str,
+    contract: x509.Certificate,
+    *,
+    lenient_aad: bool = False,
+) -> Unwrapped:
+    """The contract key, in a vehicle that has the provisioning key `receiver`; CertsError unless all of it fits.
+
+    The text of the standard leaves two readings of the additional data, both are tried. `lenient_aad` also takes what
+    some laboratories send: the raw key identifier, or none at all.
+    """
+    _demand_length(wrapped.encrypted_key, ISO20_FIELD)
+    _demand_curve(receiver, "secp521r1")
+    peer = _peer(wrapped.dh_public_key, ec.SECP521R1())
+    session_key = _derive(receiver.exchange(ec.ECDH(), peer), hashes.SHA512(), 32)
+    for form, aad in _aad_forms(pcid, subject_key_id(contract), lenient=lenient_aad):
+        scalar = _decrypted(session_key, wrapped.encrypted_key, aad)
+        if scalar is not None:
+            return Unwrapped(_fitting(scalar, ec.SECP521R1(), contract), form)
+    raise CertsError(
+        "contract key",
+        "it was encrypted for another vehicle or contract, or was changed on its way",
+        next_step="Discard the response; the contract has to be provisioned again",
+    )
+
+
+def _aad_forms(pcid: str, key_id: bytes, *, lenient: bool) -> Iterator[tuple[str, bytes]]:
+    yield "key identifier", additional_data(pcid, key_id)
+    if len(key_id) > 8:
+        yield "last 8 octets of the key identifier", additional_data(pcid, key_id[-8:])
+    if lenient:
+        yield "raw key identifier", pcid.upper().encode("ascii") + key_id
+        yield "none", b""
+
+
+def subject_key_id(certificate: x509.Certificate) -> bytes:
+    """A certificate's subject key identifier; CertsError where it has none."""
+    found = reading.extension(certificate, x509.SubjectKeyIdentifier)
+    if found is None:
+        raise CertsError(
+            "contract certificate", "it has no subject key identifier, which the key is bound to"
+        )
+    return found.value.digest
+
+
+def wrap_x448(
+    payload: bytes,
+    receiver: x448.X448PublicKey,
+    pcid: str,
+    key_id: bytes,
+    *,
+    ephemeral: x448.X448PrivateKey | None = None,
+    iv: bytes | None = None,
+) -> Wrapped:
+    """Encrypt 56 octets for a vehicle with an X448 key. Experimental, see `unwrap_x448`."""
+    _demand_length(payload, _X448)
+    ephemeral = ephemeral or x448.X448PrivateKey.generate()
+    iv = os.urandom(_GCM_IV) if iv is None else iv
+    session_key = _derive(ephemeral.exchange(receiver), hashes.SHA512(), 32)
+    public = b"\x04" + ephemeral.public_key().public_bytes_raw()
+    return Wrapped(public, iv + AESGCM(session_key).encrypt(iv, payload, additional_data(pcid, key_id)))
+
+
+def unwrap_x448(wrapped: Wrapped, receiver: x448.X448PrivateKey, pcid: str, key_id: bytes) -> bytes:
+    """The 56 octets sent to an X448 key; CertsError where they were meant for another vehicle or changed.
+
+    Experimental: an Ed448 private key has 57 octets and the field 56, and no implementation tells how to read them. So
+    the octets are returned as they are, and are not compared with a certificate.
+    """
+    _demand_length(wrapped.encrypted_key, X448_FIELD)
+    if len(wrapped.dh_public_key) != 1 + _X448 or wrapped.dh_public_key[0] != 4:
+        raise CertsError("DHPublicKey", "an X448 key is 57 octets that begin with 04")
+    peer = x448.X448PublicKey.from_public_bytes(wrapped.dh_public_key[1:])
+    shared = reading.guarded("DHPublicKey", lambda: receiver.exchange(peer))
+    payload = _decrypted(
+        _derive(shared, hashes.SHA512(), 32), wrapped.encrypted_key, additional_data(pcid, key_id)
+    )
+    if payload is None:
+        raise CertsError(
+            "contract key", "it was encrypted for another vehicle or contract, or was changed on its way"
+        )
+    return payload
+
+
+# --- what both share -------------------------------------------------------------------------------
+
+
+def _derive(shared: bytes, algorithm: hashes.HashAlgorithm, length: int) -> bytes:
+    return ConcatKDFHash(algorithm, length, OTHER_INFO).derive(shared)
+
+
+def _decrypted(session_key: bytes, field: bytes, aad: bytes) -> bytes | None:
+    try:
+        return AESGCM(session_key).decrypt(field[:_GCM_IV], field[_GCM_IV:], aad)
+    except InvalidTag:
+        return None
+
+
+def _fitting(
+    scalar: bytes, curve: ec.EllipticCurve, contract: x509.Certificate
+) -> ec.EllipticCurvePrivateKey:
+    """The key of a scalar: in range, padding bits zero [V2G20-2678], the one of the certificate [V2G20-2507]."""
+    value = int.from_bytes(scalar, "big")
+    if value.bit_length() > curve.key_size:
+        _unfit("its padding bits are not zero")
+    try:
+        key = ec.derive_private_key(value, curve)
+    except ValueError:
+        key = None
+    if key is None:
+        _unfit("it is no number of the curve")
+    if key.public_key() != contract.public_key():
+        _unfit("it does not belong to the contract certificate")
+    return key
+
+
+def _unfit(cause: str) -> NoReturn:
+    raise CertsError(
+        "contract key",
+        cause,
+        next_step="Discard the whole response; the sender encrypted for another key or curve",
+    ) from None
+
+
+def _peer(octets: bytes, curve: ec.EllipticCurve) -> ec.EllipticCurvePublicKey:
+    """The sender's ephemeral public key: an uncompressed point of the curve [V2G20-2572]."""
+    width = (curve.key_size + 7) // 8
+    if len(octets) != 1 + 2 * width or octets[0] != 4:
+        raise CertsError(
+            "DHPublicKey", f"{len(octets)} octets; wanted: 04 and {2 * width} octets of coordinates"
+        )
+    return reading.guarded("DHPublicKey", lambda: ec.EllipticCurvePublicKey.from_encoded_point(curve, octets))
+
+
+def _point(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
+def _scalar(key: ec.EllipticCurvePrivateKey, width: int) -> bytes:
+    """Fixed width: one in two secp521r1 keys, one in 256 others begins with a zero octet."""
+    return key.private_numbers().private_value.to_bytes(width, "big")
+
+
+def _demand_length(field: bytes, wanted: int) -> None:
+    if len(field) != wanted:
+        raise CertsError("encrypted contract key", f"{len(field)} octets, wanted are {wanted}")
+
+
+def _demand_curve(key: Any, wanted: str) -> None:
+    curve = getattr(key, "curve", None)
+    if curve is None or curve.name != wanted:
+        raise CertsError("key", f"not on {wanted}, which this protocol wants")
