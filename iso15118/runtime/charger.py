@@ -26,6 +26,7 @@ from iso15118.errors import ConfigError, Iso15118Error
 from iso15118.events import Role, SessionEnded
 from iso15118.machine import Entropy, LinkDown, LinkUp, Machine, Update, Utc
 from iso15118.plug.evse import EvsePlug
+from iso15118.plug.levels import outlet_levels, report_of
 from iso15118.plug.words import Report
 from iso15118.runtime.datagrams import DatagramLink
 from iso15118.runtime.events import ChargerListening, ConnectionRefused, InternalFault
@@ -36,7 +37,7 @@ from iso15118.runtime.net import (
     tcp_listener,
     wait_for_interface,
 )
-from iso15118.runtime.plug import Plug, PlugDriver, outlet_levels, report_of
+from iso15118.runtime.plug import Plug, PlugDriver
 from iso15118.runtime.session import Hardware, Session, peer_name
 from iso15118.runtime.stream import EventStream, Sink
 from iso15118.runtime.warm import warm_up

@@ -13,8 +13,9 @@ from iso15118.control.ev import EvState
 from iso15118.errors import LinkError
 from iso15118.events import SessionEnded
 from iso15118.plug.ev import EvPlug
+from iso15118.plug.levels import inlet_levels, report_of
 from iso15118.plug.words import Report
-from iso15118.runtime.plug import Plug, PlugDriver, inlet_levels, report_of
+from iso15118.runtime.plug import Plug, PlugDriver
 from iso15118.runtime.session import Hardware
 
 _LOG: Final = logging.getLogger("iso15118.runtime")

@@ -10,9 +10,6 @@ from typing import Any
 
 from hal.plc import EthernetPort
 from iso15118.config import SlacConfig
-from iso15118.control.ev import EvState
-from iso15118.control.evse import EvseState
-from iso15118.events import EndReason, SessionEnded
 from iso15118.machine import Frame, LinkDown, LinkUp, Update
 from iso15118.plug.direct import DirectLink
 from iso15118.plug.ev import EvPlug
@@ -134,29 +131,3 @@ class PlugDriver:
             self._hardware.command(self._hardware.deenergise(what))
         except Exception as failure:  # noqa: BLE001 - firmware code; there is nothing left to try
             self._on_command_failed(what, failure)
-
-
-# --- between a session's words and a plug's ------------------------------------------------------
-
-
-def report_of(ended: SessionEnded) -> Report:
-    """What a plug is told of a session that has ended."""
-    if ended.reason is EndReason.COMPLETED:
-        return Report.SESSION_DONE
-    return Report.SESSION_PAUSED if ended.reason is EndReason.PAUSED else Report.SESSION_BROKEN
-
-
-def outlet_levels(state: EvseState) -> EvseLevels:
-    """What a plug needs of the station's levels; where anything is wrong there is no basic charging."""
-    return EvseLevels(
-        cp=state.cp,
-        basic_limit_a=state.basic_limit_a if state.safe else 0.0,
-        wake=state.wake,
-        fault="emergency stop" if state.emergency_stop else "",
-        blocked=bool(state.fault),
-    )
-
-
-def inlet_levels(state: EvState) -> EvLevels:
-    """What a plug needs of the car's levels."""
-    return EvLevels(duty=state.duty, wake=state.wake and state.safe, basic=state.basic and state.safe)
