@@ -11,7 +11,7 @@ import heapq
 import itertools
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -105,6 +105,30 @@ class Party:
         return self.ready[-1:] == [LinkStatus.ESTABLISHED]
 
 
+def _heard(near: list[Party]) -> hp.DiscoverListCnf:
+    return hp.DiscoverListCnf(stations=tuple(hp.HeardStation(mac=p.modem.mac, same_network=1) for p in near))
+
+
+ANSWERS: Mapping[tuple[str, type[hp.Message]], Callable[[list[Party]], hp.Message | None]] = {
+    ("qualcomm", hv.VsSwVerReq): lambda _: hv.VsSwVerCnf(device_id=0x20, version="MAC-QCA7005-1.1.0.730"),
+    ("qualcomm", hv.VsPlLnkStatusReq): lambda near: hv.VsPlLnkStatusCnf(link_status=int(bool(near))),
+    ("qualcomm", hv.VsRsDevReq): lambda _: hv.VsRsDevCnf(),
+    ("lumissil", hv.LumissilGetVersionReq): lambda _: hv.LumissilGetVersionCnf(
+        major=1, minor=2, sub=3, build=4, patch=5
+    ),
+    ("lumissil", hv.LumissilGetDLinkStatusReq): lambda near: hv.LumissilGetDLinkStatusCnf(
+        link_status=int(bool(near))
+    ),
+    ("vertexcom", hv.VertexcomGetVersionReq): lambda _: hv.VertexcomGetVersionCnf(),
+    ("vertexcom", hv.VertexcomGetStatusReq): lambda near: hv.VertexcomGetStatusCnf(
+        link_connect_status=int(bool(near))
+    ),
+    ("discovery", hp.DiscoverListReq): _heard,
+}
+"""(what a modem is, request) -> its answer, given who is in its network."""
+POLLS = (hv.VsPlLnkStatusReq, hv.LumissilGetDLinkStatusReq, hv.VertexcomGetStatusReq, hp.DiscoverListReq)
+RESETS = (hv.VsRsDevReq, hv.LumissilResetReq)
+
 Judge = Callable[[Party, hp.Frame], bool]
 
 
@@ -113,6 +137,7 @@ class Bench:
 
     def __init__(self, seed: int = 1) -> None:
         self.random = random.Random(seed)
+        self.entropy: Callable[[int], bytes] = self.random.randbytes
         self.now = 100.0
         self.parties: list[Party] = []
         self.levels: dict[tuple[bytes, bytes], float] = {}
@@ -126,21 +151,21 @@ class Bench:
 
     # --- who is there ---------------------------------------------------------------------------
 
-    def ev(self, config: SlacConfig | None = None, **modem: Any) -> Party:
-        """A car."""
-        mac = EV_MAC[:-1] + bytes([len(self.parties) + 1])
-        return self._add(mac, EvSlac(mac, config or SlacConfig(), self.random.randbytes), modem)
+    def ev(self, config: SlacConfig | None = None, host: bytes = b"", **modem: Any) -> Party:
+        """A car, with an address of its own unless told; the rest is what its modem is like."""
+        mac = host or EV_MAC[:-1] + bytes([len(self.parties) + 1])
+        return self._add(mac, EvSlac(mac, config or SlacConfig(), self.entropy), modem)
 
-    def evse(self, config: SlacConfig | None = None, **modem: Any) -> Party:
-        """A charger; the first one is at the cable."""
-        mac = EVSE_MAC[:-1] + bytes([len(self.parties) + 1])
-        party = self._add(mac, EvseSlac(mac, config or SlacConfig(), self.random.randbytes), modem)
+    def evse(self, config: SlacConfig | None = None, host: bytes = b"", **modem: Any) -> Party:
+        """A charger, likewise; the first one is at the cable."""
+        mac = host or EVSE_MAC[:-1] + bytes([len(self.parties) + 1])
+        party = self._add(mac, EvseSlac(mac, config or SlacConfig(), self.entropy), modem)
         self.cabled = self.cabled or party
         return party
 
     def _add(self, mac: bytes, machine: EvSlac | EvseSlac, modem: dict[str, Any]) -> Party:
-        modem_mac = b"\x02\xb0\x52" + mac[3:]
-        party = Party(self, mac, machine, ModemDouble(modem_mac, **modem))
+        modem.setdefault("mac", b"\x02\xb0\x52" + mac[3:])
+        party = Party(self, mac, machine, ModemDouble(**modem))
         self.parties.append(party)
         return party
 
@@ -265,41 +290,25 @@ class Bench:
 
     def _answer(self, owner: Party, message: hp.Message, *, remote: bool) -> hp.Message | None:
         modem = owner.modem
-        match message:
-            case hp.SetKeyReq() if modem.takes_keys and not remote:
-                modem.key, modem.since = (message.nid, message.new_key), self.now
-                modem.keys.append(modem.key)
-                modem.deaf_until = self.now + modem.deaf_s
-                return hp.SetKeyCnf(result=modem.result, your_nonce=message.my_nonce)
-            case hv.VsSwVerReq() if modem.says == "qualcomm":
-                return hv.VsSwVerCnf(device_id=0x20, version="MAC-QCA7005-1.1.0.730")
-            case hv.VsPlLnkStatusReq() if modem.says == "qualcomm" and modem.polls:
-                return hv.VsPlLnkStatusCnf(link_status=int(self.linked(owner)))
-            case hv.VsRsDevReq() if modem.says == "qualcomm":
-                modem.resets += 1
-                return hv.VsRsDevCnf()
-            case hv.LumissilGetVersionReq() if modem.says == "lumissil":
-                return hv.LumissilGetVersionCnf(major=1, minor=2, sub=3, build=4, patch=5)
-            case hv.LumissilGetDLinkStatusReq() if modem.says == "lumissil" and modem.polls:
-                return hv.LumissilGetDLinkStatusCnf(link_status=int(self.linked(owner)))
-            case hv.LumissilResetReq() if modem.says == "lumissil":
-                modem.resets += 1
+        if isinstance(message, hp.SetKeyReq):
+            return self._take_key(modem, message) if modem.takes_keys and not remote else None
+        if isinstance(message, hp.GetKeyReq):
+            alone = remote and not any(p.modem.says == "counting" for p in self._network(owner))
+            if modem.says != "counting" or alone:
                 return None
-            case hv.VertexcomGetVersionReq() if modem.says == "vertexcom":
-                return hv.VertexcomGetVersionCnf()
-            case hv.VertexcomGetStatusReq() if modem.says == "vertexcom" and modem.polls:
-                return hv.VertexcomGetStatusCnf(link_connect_status=int(self.linked(owner)))
-            case hp.DiscoverListReq() if modem.says == "discovery":
-                near = tuple(hp.HeardStation(mac=p.modem.mac, same_network=1) for p in self._network(owner))
-                return hp.DiscoverListCnf(stations=near)
-            case hp.GetKeyReq() if modem.says == "counting":
-                if remote and not any(p.modem.says == "counting" for p in self._network(owner)):
-                    return None
-                return hp.GetKeyCnf(
-                    result=int(remote), your_nonce=message.my_nonce, nid=modem.key[0], key=bytes(16)
-                )
-            case _:
-                return None
+            nid = modem.key[0]
+            return hp.GetKeyCnf(result=int(remote), your_nonce=message.my_nonce, nid=nid, key=bytes(16))
+        if isinstance(message, RESETS):
+            modem.resets += 1
+        answer = ANSWERS.get((modem.says, type(message)))
+        polled = type(message) in POLLS
+        return answer(self._network(owner)) if answer is not None and (modem.polls or not polled) else None
+
+    def _take_key(self, modem: ModemDouble, request: hp.SetKeyReq) -> hp.SetKeyCnf:
+        modem.key, modem.since = (request.nid, request.new_key), self.now
+        modem.keys.append(modem.key)
+        modem.deaf_until = self.now + modem.deaf_s
+        return hp.SetKeyCnf(result=modem.result, your_nonce=request.my_nonce)
 
     def _network(self, owner: Party) -> list[Party]:
         """Whose modems have joined one network with a modem."""

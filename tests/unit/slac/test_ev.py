@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -65,7 +66,7 @@ def test_toggles_keep_their_times(toggles: int) -> None:
     bench.plug()
     bench.run(6)
     times = [t for t, _ in ev.pilots]
-    assert all(0.2 <= b - a <= 0.4 for a, b in zip(times, times[1:], strict=False))
+    assert all(0.2 <= b - a <= 0.4 for a, b in itertools.pairwise(times))
     announced = next(f for f in ev.messages(hp.ValidateReq) if f.timer)
     at = next(t for t, f in ev.sent if f.message is announced)
     assert times[0] - at <= 0.4  # TT_match_sequence
@@ -312,7 +313,7 @@ def test_a_rogue_evse_that_reports_the_impossible_is_noticed_and_not_preferred(
 
 def test_quirk_a_simulated_evse_alone_is_matched_in_spite_of_doubts() -> None:
     """9 dB in each group is what a simulator says of itself."""
-    bench, ev, evse = pair()
+    bench, ev, _ = pair()
 
     def flat(_: Party, frame: hp.Frame) -> hp.Frame:
         if isinstance(frame.message, hp.AttenCharInd):
@@ -474,7 +475,7 @@ def test_quirk_19_more_groups_than_58_are_read() -> None:
 
 
 def test_only_so_many_evses_are_listened_to() -> None:
-    bench, ev, evse = pair()
+    bench, ev, _ = pair()
     bench.plug()
     for number in range(100):
         offer(ev, bytes.fromhex("0200000d00") + bytes([number]))
@@ -485,7 +486,7 @@ def test_only_so_many_evses_are_listened_to() -> None:
 
 
 def test_an_evse_that_answers_and_never_reports_costs_no_more_than_1200_ms() -> None:
-    bench, ev, evse = pair()
+    bench, ev, _ = pair()
     bench.plug()
     offer(ev)
     bench.run(4)

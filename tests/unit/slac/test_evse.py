@@ -117,7 +117,7 @@ def test_quirk_13_run_ids_may_repeat_between_plug_ins() -> None:
 
 
 def test_run_ids_may_be_those_of_another_ev() -> None:
-    bench, ev, evse = listening()
+    _, ev, evse = listening()
     other = bytes.fromhex("020000000e77")
     approach(evse, ev)
     approach(evse, other)
@@ -227,7 +227,7 @@ def test_profiles_of_foreign_modems_do_not_count() -> None:
 
 
 def test_a_matched_evse_ignores_other_evs() -> None:
-    bench, ev, evse = pair()
+    bench, _, evse = pair()
     bench.plug()
     bench.run(2)
     other = bytes.fromhex("020000000e66")

@@ -110,7 +110,7 @@ def test_match_while_leaving_is_remembered() -> None:
 
 
 def test_what_is_not_for_the_link_is_ignored() -> None:
-    bench, ev, _ = matched()
+    _, ev, _ = matched()
     log = len(ev.log)
     ev.give(Bytes(b"x"))
     ev.give(Update("something"))

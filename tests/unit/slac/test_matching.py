@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from iso15118.config import SlacConfig, SlacTimers
@@ -81,7 +83,7 @@ def test_the_order_and_pace_of_the_ev() -> None:
         hp.SetKeyReq,
     ]
     batch = ev.times(hp.StartAttenCharInd) + ev.times(hp.MnbcSoundInd)
-    assert all(0.02 <= b - a <= 0.05 for a, b in zip(batch, batch[1:], strict=False))
+    assert all(0.02 <= b - a <= 0.05 for a, b in itertools.pairwise(batch))
     assert [m.cnt for m in ev.messages(hp.MnbcSoundInd)] == list(range(9, -1, -1))
     start = ev.messages(hp.StartAttenCharInd)[0]
     assert (start.num_sounds, start.time_out, start.resp_type, start.forwarding_sta) == (10, 6, 1, ev.mac)
@@ -350,7 +352,7 @@ def test_quirk_5_an_evse_that_takes_210_ms() -> None:
 
 
 def test_an_evse_slower_than_any_patience_fails_cleanly() -> None:
-    bench, ev, evse = pair(STRICT)
+    bench, ev, _ = pair(STRICT)
     bench.delay(hp.SlacParmCnf, 0.7)
     bench.plug()
     bench.run(40)
@@ -383,7 +385,7 @@ def test_quirk_4_a_request_twice_gets_the_same_answer_twice() -> None:
 
 @pytest.mark.req("V2G3-A09-16")
 def test_a_new_run_id_starts_the_ev_over() -> None:
-    bench, ev, evse = pair()
+    _, ev, evse = pair()
     evse.give(DLink.MATCH)
     for number in range(2):
         evse.message(hp.SlacParmReq(run_id=bytes([number]) * 8), ev.mac, hp.BROADCAST)

@@ -89,7 +89,7 @@ def test_only_where_there_is_a_long_header_it_changes_anything(name: str) -> Non
 
 @pytest.mark.parametrize(("says", "count"), [("qualcomm", 2), ("lumissil", 2), ("discovery", 0)])
 def test_a_restart_after_each_key_where_that_is_wished(says: str, count: int) -> None:
-    bench, ev, evse = couple(says, SlacConfig(reset_after_key=True))
+    bench, ev, _ = couple(says, SlacConfig(reset_after_key=True))
     bench.plug()
     bench.run(11)
     assert ev.modem.resets == count and ev.established
