@@ -11,6 +11,7 @@ import math
 from typing import Final
 
 from hal.drivers.dialog import RESEND_S, Dialog
+from hal.drivers.driver import Driver
 from hal.drivers.linux_io import Files, Lines
 from hal.errors import HalError
 
@@ -93,19 +94,28 @@ class BoardDialog(Dialog):
         self.lines.close()
 
 
-class Member:
-    """What a device is for the board; mixed into drivers.
+class Member(Driver):
+    """A device on a board; `begin`, `work` and `rest` may raise OSError.
 
-    `begin` opens what it needs and makes it safe, `work` acts and looks, `rest` leaves it safe; all may raise
-    OSError.
+    `outputs` and `inputs` are the lines it needs ("" for none), `_look_at` is when it has something to do.
     """
 
     outputs: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
-    _look_at = math.inf
+
+    def __init__(self, name: str, board: BoardDialog) -> None:
+        super().__init__(name, board)
+        self._board = board
+        self._look_at = math.inf
+        board.members.append(self)
+
+    @property
+    def due(self) -> float:
+        """When it looks again."""
+        return self._look_at if self._board.ready else math.inf
 
     def begin(self, now: float) -> None:
-        """Open, be safe, look from now on."""
+        """Open what it needs, make it safe, look from now on."""
         self._look_at = now
 
     def work(self, now: float) -> None:

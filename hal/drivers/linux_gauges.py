@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from hal.drivers.driver import Driver
 from hal.drivers.linux_dialog import LOOK_S, BoardDialog, Member
 from hal.drivers.linux_io import Adc, Pwm
 from hal.errors import HalError, Kind
@@ -39,12 +38,11 @@ class PilotPins:
     reset: str = ""
 
 
-class BoardPilot(Member, Driver):
+class BoardPilot(Member):
     """`EvsePilot` by PWM and two peak detectors."""
 
     def __init__(self, name: str, dialog: BoardDialog, pins: PilotPins) -> None:
         super().__init__(name, dialog)
-        self._board = dialog
         self._pwm = Pwm(dialog.files, **pins.pwm)
         self._high, self._low = Adc(dialog.files, **pins.high), Adc(dialog.files, **pins.low)
         self._reset = pins.reset
@@ -54,7 +52,6 @@ class BoardPilot(Member, Driver):
         self._phase = 0
         self._state: CpState | None = None
         self._high_v = NOTHING
-        dialog.members.append(self)
 
     @property
     def state(self) -> CpState | None:
@@ -132,17 +129,16 @@ class BoardPilot(Member, Driver):
         return any(fault.code == code for fault in self._judge.faults)
 
     @property
-    def due(self) -> float:
-        return self._look_at if self._dialog.ready else math.inf
-
-    @property
     def settled(self) -> bool:
+        """Whether the hardware does what is wanted."""
         return self._put == self._duty
 
     def forget(self) -> None:
+        """Want nothing any more."""
         self._duty = STEADY_DUTY
 
     def unknown(self) -> None:
+        """Drop the levels: the board is not reached."""
         self._judge.forget()
         self._set("_state", None)
 
@@ -166,7 +162,7 @@ class ProximityPins:
         return self.pull_up_ohm * volts / (self.supply_v - volts) - self.series_ohm
 
 
-class BoardProximity(Member, Driver):
+class BoardProximity(Member):
     """`Proximity` by one converter input; two equal looks count."""
 
     def __init__(self, name: str, dialog: BoardDialog, pins: ProximityPins) -> None:
@@ -174,7 +170,6 @@ class BoardProximity(Member, Driver):
         self._pins, self._input = pins, Adc(dialog.files, **pins.input)
         self._candidate: float | None = None
         self._ampacity: float | None = None
-        dialog.members.append(self)
 
     @property
     def ampacity_a(self) -> float | None:
@@ -193,11 +188,8 @@ class BoardProximity(Member, Driver):
                 self._set("_ampacity", told)
             self._candidate = told
 
-    @property
-    def due(self) -> float:
-        return self._look_at if self._dialog.ready else math.inf
-
     def unknown(self) -> None:
+        """Drop the levels: the board is not reached."""
         self._candidate = None
         self._set("_ampacity", None)
 
@@ -205,14 +197,13 @@ class BoardProximity(Member, Driver):
 # --- temperatures -------------------------------------------------------------------------------
 
 
-class BoardThermometers(Member, Driver):
+class BoardThermometers(Member):
     """`Thermometers` by channels that the kernel gives in degrees (see `Adc`), place by place."""
 
     def __init__(self, name: str, dialog: BoardDialog, places: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__(name, dialog)
         self._inputs = {place: Adc(dialog.files, **pins) for place, pins in places.items()}
         self._samples: Mapping[str, Sample] = MappingProxyType({})
-        dialog.members.append(self)
 
     @property
     def temperatures(self) -> Mapping[str, Sample]:
@@ -230,10 +221,6 @@ class BoardThermometers(Member, Driver):
             samples = {place: _temperature(sensor.read(), now) for place, sensor in self._inputs.items()}
             self._set("_samples", MappingProxyType(samples))
 
-    @property
-    def due(self) -> float:
-        return self._look_at if self._dialog.ready else math.inf
-
 
 def _temperature(celsius: float, now: float) -> Sample:
     least, most = SENSIBLE_C
@@ -243,7 +230,7 @@ def _temperature(celsius: float, now: float) -> Sample:
 # --- safety chain -------------------------------------------------------------------------------
 
 
-class BoardSafety(Member, Driver):
+class BoardSafety(Member):
     """`SafetyChain` as inputs that are active while something has tripped; no voltage is supervised.
 
     `inputs` are names of what trips ("emergency_stop", "residual_current", "door") with their lines.
@@ -251,11 +238,10 @@ class BoardSafety(Member, Driver):
 
     def __init__(self, name: str, dialog: BoardDialog, inputs: Mapping[str, str]) -> None:
         super().__init__(name, dialog)
-        self._board, self._lines = dialog, dict(inputs)
+        self._lines = dict(inputs)
         self.inputs = tuple(inputs.values())
         self._there: frozenset[str] = frozenset()
         self._tripped: frozenset[str] = frozenset()
-        dialog.members.append(self)
 
     @property
     def tripped(self) -> frozenset[str]:
@@ -293,10 +279,6 @@ class BoardSafety(Member, Driver):
             self._set("_tripped", self._tripped | self._there)
             for name in self._tripped:
                 self.blame(Fault(name, Severity.EMERGENCY, latched=True))
-
-    @property
-    def due(self) -> float:
-        return self._look_at if self._dialog.ready else math.inf
 
     def _persists(self, code: str) -> bool:
         return code in self._tripped

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hal.drivers.driver import Driver, LeasedDriver
+from hal.drivers.driver import LeasedDriver
 from hal.drivers.linux_dialog import LOOK_S, BoardDialog, Member
 from hal.drivers.linux_io import Adc
 from hal.safety import FEEDBACK_S, LOCK_FAILED, NOT_CLOSING, WELDED
@@ -26,17 +26,16 @@ class ContactorPins:
     rest_s: float = 10.0
 
 
-class BoardContactor(Member, LeasedDriver):
+class BoardContactor(LeasedDriver, Member):
     """`Contactor` with a mirror contact."""
 
     def __init__(self, name: str, dialog: BoardDialog, pins: ContactorPins) -> None:
         super().__init__(name, dialog)
-        self._board, self._pins = dialog, pins
+        self._pins = pins
         self.outputs, self.inputs = (pins.coil,), (pins.mirror,)
         self._coil = False
         self._opened_at = self._agreed_at = -math.inf
         self._state = ContactorState.UNKNOWN
-        dialog.members.append(self)
 
     @property
     def state(self) -> ContactorState:
@@ -61,11 +60,12 @@ class BoardContactor(Member, LeasedDriver):
     def begin(self, now: float) -> None:
         super().begin(now)
         self.rest()
+        if self._coil:
+            self._coil, self._opened_at = False, now
         self._agreed_at = now
 
     def rest(self) -> None:
         self._board.lines.set(self._pins.coil, False)
-        self._coil = False
 
     def work(self, now: float) -> None:
         rested = now >= self._opened_at + self._pins.rest_s
@@ -94,9 +94,11 @@ class BoardContactor(Member, LeasedDriver):
 
     @property
     def settled(self) -> bool:
+        """Whether the hardware does what is wanted."""
         return self._coil is self.wanted and self._coil is (self._state is ContactorState.CLOSED)
 
     def unknown(self) -> None:
+        """Drop the levels: the board is not reached."""
         self._set("_state", ContactorState.UNKNOWN)
 
     def _persists(self, code: str) -> bool:
@@ -128,12 +130,12 @@ class LockPins:
             raise ValueError(f"pulse_s is {self.pulse_s}, but a motor runs for more than 0 and at most 4 s")
 
 
-class BoardLock(Member, Driver):
+class BoardLock(Member):
     """`ConnectorLock` with a motor that is run for a time, and a sense; nothing but a command moves it."""
 
     def __init__(self, name: str, dialog: BoardDialog, pins: LockPins) -> None:
         super().__init__(name, dialog)
-        self._board, self._pins = dialog, pins
+        self._pins = pins
         self.outputs = (pins.forward, pins.backward)
         self._sense = Adc(dialog.files, **pins.sense)
         self._capacitor = Adc(dialog.files, **pins.capacitor) if pins.capacitor else None
@@ -141,7 +143,6 @@ class BoardLock(Member, Driver):
         self._direction: bool | None = None  # of the motor
         self._stop_at = math.inf
         self._locked: bool | None = None
-        dialog.members.append(self)
 
     @property
     def locked(self) -> bool | None:
@@ -223,11 +224,14 @@ class BoardLock(Member, Driver):
 
     @property
     def settled(self) -> bool:
+        """Whether the hardware does what is wanted."""
         return self._direction is None
 
     def forget(self) -> None:
+        """Want nothing any more."""
         self._goal = None
 
     def unknown(self) -> None:
+        """Drop the levels: the board is not reached."""
         self._direction, self._stop_at = None, math.inf
         self._set("_locked", None)
