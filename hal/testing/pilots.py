@@ -61,6 +61,12 @@ def _tells_the_state(rig: Rig) -> None:
         rig.truth.vehicle(state)
         soon(rig, _state_is, state)
         assert rig.device.since <= rig.now
+
+
+def _measures_the_voltage(rig: Rig) -> None:
+    rig.device.set_duty(5.0)
+    for state in HIGH_V:
+        rig.truth.vehicle(state)
         soon(rig, _voltage_of, state)
 
 
@@ -124,6 +130,7 @@ EVSE_PILOT: Final = (
     behaviour(_follows_the_duty),
     behaviour(_refuses_other_duties),
     behaviour(_tells_the_state),
+    behaviour(_measures_the_voltage, "voltage"),
     behaviour(_tells_since_when),
     behaviour(_tells_a_short, "short"),
     behaviour(_holds_unavailable, "unavailable"),

@@ -24,6 +24,8 @@ from hal.types import Clock
 
 LOOPBACK: Final = "127.0.0.1"
 READ_SIZE: Final = 4096
+_BETWEEN_S: Final = 1e-5
+"""Timers of the same moment are served in any order: two messages must not have the same."""
 
 S = TypeVar("S", bound="Server")
 
@@ -55,6 +57,7 @@ class Server:
         self.emulator, self._noise, self._clock = emulator, noise, clock
         self._timer: asyncio.TimerHandle | None = None
         self._late: list[asyncio.TimerHandle] = []
+        self._free_at = 0.0
         self.plugged = False
 
     def turn(self, data: bytes = b"") -> None:
@@ -102,8 +105,11 @@ class Server:
             return
         loop = asyncio.get_running_loop()
         self._late = [timer for timer in self._late if timer.when() > loop.time()]
+        # A line carries one message after the other, however slowly their octets come.
+        start = max(loop.time(), self._free_at)
         for delay_s, portion in self._noise.pass_on(message):
-            self._late.append(loop.call_later(delay_s, self._write_if_plugged, portion))
+            self._free_at = start + delay_s + _BETWEEN_S
+            self._late.append(loop.call_at(start + delay_s, self._write_if_plugged, portion))
 
     def _write_if_plugged(self, data: bytes) -> None:
         if self.plugged:
