@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -49,11 +49,15 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a fault is: its layer, a sentence, its parameters in order."""
+    """What a fault is: its layer, a sentence, its parameters in order, and to which energies it can happen."""
 
     layer: str
     doc: str
     parameters: tuple[Parameter, ...] = ()
+    energies: tuple[str, ...] = ("dc", "ac")
+
+
+Kinds = Mapping[str, Kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +116,13 @@ KINDS: Final = MappingProxyType(
             (Parameter("seconds", 0.1, 0.01, 0.5), _CONTACT),
         ),
         "isolation_fault": Kind(
-            "hardware", "one pole leaks to earth", (Parameter("ohm", 50_000.0, 1_000.0, 200_000.0),)
+            "hardware", "one pole leaks to earth", (Parameter("ohm", 50_000.0, 1_000.0, 200_000.0),), ("dc",)
         ),
         "wrong_voltage": Kind(
-            "hardware", "the supply's voltage is off by this much", (Parameter("volts", 40.0, -80.0, 80.0),)
+            "hardware",
+            "the supply's voltage is off by this much",
+            (Parameter("volts", 40.0, -80.0, 80.0),),
+            ("dc",),
         ),
         "meter_jump": Kind(
             "hardware", "the charged register jumps", (_at(), Parameter("wh", 500.0, 1.0, 5000.0))
@@ -151,39 +158,46 @@ KINDS: Final = MappingProxyType(
 )
 """Every fault by name."""
 
-_DC_ONLY: Final = frozenset({"isolation_fault", "wrong_voltage"})
 _ITEM: Final = re.compile(r"\s*([a-z_]+)\s*(?:\(([^()]*)\))?\s*(?:,|$)")
 
 
 def fault(name: str, *positional: Value, **named: Value) -> Fault:
     """A fault with these parameters, the rest at their defaults. ConfigError names what is accepted."""
-    kind = KINDS.get(name)
+    return _make(KINDS, name, positional, named)
+
+
+def _make(kinds: Kinds, name: str, positional: Sequence[Value], named: Mapping[str, Value]) -> Fault:
+    kind = kinds.get(name)
     if kind is None:
-        raise ConfigError("faults", f"{name!r} is unknown; known: {', '.join(sorted(KINDS))}")
+        raise ConfigError("faults", f"{name!r} is unknown; known: {', '.join(sorted(kinds))}")
     names = [p.name for p in kind.parameters]
     if len(positional) > len(names) or not named.keys() <= set(names):
         raise ConfigError(f"faults.{name}", f"accepted parameters: {', '.join(names) or 'none'}")
-    given = dict(zip(names, positional, strict=False)) | named
+    given = dict(zip(names, positional, strict=False)) | dict(named)
     return Fault(name, tuple((p.name, p.read(given.get(p.name, p.default), name)) for p in kind.parameters))
 
 
-def parse(text: str, *, seed: int = 0, dc: bool = True) -> tuple[Fault, ...]:
-    """Faults from command line text; `random` draws from the seed. Empty text: no fault."""
+def parse(text: str, *, seed: int = 0, dc: bool = True, kinds: Kinds | None = None) -> tuple[Fault, ...]:
+    """Faults from command line text; `random` draws from the seed. Empty text: no fault.
+
+    `kinds` is another table than that of sessions.
+    """
+    table = KINDS if kinds is None else kinds
     found: list[Fault] = []
     at = 0
     while text[at:].strip():
         match = _ITEM.match(text, at)
         if match is None:
             raise ConfigError("faults", f"cannot read {text[at:]!r}; write name(value, key=value), ...")
-        found += _read(match[1], match[2] or "", seed, dc)
+        if match[1] == "random":
+            found += draw(seed, dc=dc, kinds=table)
+        else:
+            found.append(_read(match[1], match[2] or "", table))
         at = match.end()
     return tuple(found)
 
 
-def _read(name: str, inner: str, seed: int, dc: bool) -> Iterator[Fault]:
-    if name == "random":
-        yield from draw(seed, dc=dc)
-        return
+def _read(name: str, inner: str, kinds: Kinds) -> Fault:
     positional: list[Value] = []
     named: dict[str, Value] = {}
     for part in filter(None, (p.strip() for p in inner.split(","))):
@@ -192,14 +206,15 @@ def _read(name: str, inner: str, seed: int, dc: bool) -> Iterator[Fault]:
             named[key.strip()] = value.strip()
         else:
             positional.append(part)
-    yield fault(name, *positional, **named)
+    return _make(kinds, name, positional, named)
 
 
-def draw(seed: int, *, dc: bool = True, most: int = 3) -> tuple[Fault, ...]:
+def draw(seed: int, *, dc: bool = True, most: int = 3, kinds: Kinds | None = None) -> tuple[Fault, ...]:
     """One to `most` different faults by chance, the same ones for the same seed."""
+    table = KINDS if kinds is None else kinds
     chance = random.Random(f"faults {seed}")
-    names = sorted(name for name in KINDS if dc or name not in _DC_ONLY)
+    names = sorted(name for name, kind in table.items() if ("dc" if dc else "ac") in kind.energies)
     chosen = chance.sample(names, chance.randint(1, most))
     return tuple(
-        Fault(name, tuple((p.name, p.draw(chance)) for p in KINDS[name].parameters)) for name in chosen
+        Fault(name, tuple((p.name, p.draw(chance)) for p in table[name].parameters)) for name in chosen
     )
