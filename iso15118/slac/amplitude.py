@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from iso15118.slac.constants import RETRIES
 from iso15118.slac.events import AmpMapReceived, AmpMapRefused
+from iso15118.slac.host import Host, message_from
 from iso15118.wire.homeplug import AmpMapCnf, AmpMapReq, Frame
-
-if TYPE_CHECKING:
-    from iso15118.slac.host import Host
 
 STEP_DB: Final = 2
 """Reduction of one step; the last step switches the carrier off."""
@@ -27,9 +25,8 @@ async def exchange_amp_map(host: Host, peer: bytes) -> None:
     """Send the configured map; what is not a success counts as no answer [V2G3-A09-114]. Failure is not fatal."""
 
     def accept(item: object) -> AmpMapCnf | None:
-        if not isinstance(item, Frame) or item.source != peer or not isinstance(item.message, AmpMapCnf):
-            return None
-        return item.message if item.message.result == 0 else None
+        answer = message_from(peer, AmpMapCnf, item)
+        return answer if answer is not None and answer.result == 0 else None
 
     request = AmpMapReq(amplitudes=tuple(db // STEP_DB for db in host.config.amp_map_db))
     if await host.ask(request, peer, accept, host.times.amp_map_s) is None:

@@ -110,10 +110,12 @@ def rank(candidate: Candidate, limits: AttenuationLimits, transmit_loss_db: floa
 
 
 def choose(ranking: Sequence[Ranked], limits: AttenuationLimits) -> Choice | None:
-    """Whom to match with: the nearest above doubt, else the nearest; None where nobody is near enough."""
+    """Whom to match with: the nearest above doubt, else the nearest; None where nobody is near enough.
+
+    A doubtful one that is as near, or claims to be, is a reason for proof, not for trust.
+    """
     near = [r for r in ranking if r.finding is not Finding.NOT_FOUND]
-    honest = [r for r in near if not r.candidate.doubts]
-    order = tuple(sorted(honest or near, key=lambda r: r.overall_db))
+    order = tuple(sorted(near, key=lambda r: (bool(r.candidate.doubts), r.overall_db)))
     if not order:
         return None
     first = order[0]
@@ -121,6 +123,6 @@ def choose(ranking: Sequence[Ranked], limits: AttenuationLimits) -> Choice | Non
         return Choice(order, prove=True, why=f"{first.overall_db:.1f} dB is not clearly at our cable")
     rivals = [r for r in order[1:] if r.overall_db - first.overall_db < limits.margin_db]
     if rivals:
-        gap_db = rivals[0].overall_db - first.overall_db
-        return Choice((first, *rivals), prove=True, why=f"another EVSE is only {gap_db:.1f} dB farther")
+        gap_db = min(r.overall_db for r in rivals) - first.overall_db
+        return Choice((first, *rivals), prove=True, why=f"another EVSE reports {gap_db:+.1f} dB")
     return Choice(order[:1], prove=False, why=f"the nearest of {len(ranking)} at {first.overall_db:.1f} dB")

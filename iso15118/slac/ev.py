@@ -24,6 +24,7 @@ from iso15118.slac.events import (
     SlacFrameDropped,
     SuspiciousEvse,
 )
+from iso15118.slac.host import message_from
 from iso15118.slac.keys import NetworkKey
 from iso15118.slac.link import LeaveError, LinkMachine, NoLinkError
 from iso15118.slac.proof import Proof, prove
@@ -197,11 +198,15 @@ class EvSlac(LinkMachine):
         return mac
 
     async def _proven(self, choice: Choice) -> tuple[bytes, str]:
-        """The first to pass validation; else the nearest that needs not, or did not fail where that will do."""
+        """The first to pass validation; else the nearest that needs not, or did not fail where that will do.
+
+        One that is hard to believe has to pass, unless all are.
+        """
         by = self.now + self.times.validation_for_s
         acceptable = {Proof.NOT_REQUIRED}
         if not self.config.attenuation_limits.proof_required:
             acceptable.add(Proof.REFUSED)
+        all_doubtful = bool(choice.order[0].candidate.doubts)
         unproven: tuple[bytes, str] | None = None
         for ranked in choice.order:
             mac = ranked.candidate.mac
@@ -209,7 +214,8 @@ class EvSlac(LinkMachine):
             proof = await prove(self, mac, by)
             if proof is Proof.PASSED:
                 return mac, f"{choice.why}; it counted our toggles"
-            if proof in acceptable and unproven is None:
+            believable = all_doubtful or not ranked.candidate.doubts
+            if proof in acceptable and believable and unproven is None:
                 unproven = mac, f"{choice.why}; validation: {proof.value}"
         if unproven is None:
             raise NoMatchError(f"{choice.why}; no EVSE passed validation")
@@ -219,15 +225,11 @@ class EvSlac(LinkMachine):
         """CM_SLAC_MATCH.REQ to the chosen one. Its key is taken as it is, whether or not the NID derives from it."""
 
         def accept(item: object) -> SlacMatchCnf | None:
-            if (
-                not isinstance(item, Frame)
-                or item.source != evse
-                or not isinstance(item.message, SlacMatchCnf)
-            ):
+            answer = message_from(evse, SlacMatchCnf, item)
+            if answer is None or answer.mvf_length != MATCH_CNF_LENGTH:
                 return None
-            ids = (item.message.run_id, item.message.pev_mac, item.message.evse_mac)
-            fits = ids == (attempt.run_id, self.mac, evse) and item.message.mvf_length == MATCH_CNF_LENGTH
-            return item.message if fits else None
+            ids = (answer.run_id, answer.pev_mac, answer.evse_mac)
+            return answer if ids == (attempt.run_id, self.mac, evse) else None
 
         self._asked.add(evse)
         request = SlacMatchReq(run_id=attempt.run_id, pev_mac=self.mac, evse_mac=evse)

@@ -96,9 +96,11 @@ class EvseSlac(LinkMachine):
     async def _connect(self) -> bytes:
         """Listen until an EV has the key, then wait for its modem to join."""
         self._listen()
-        while isinstance(outcome := await self.wait(_outcome), Unmatched):
-            self._no_link(outcome.reason)
-        assert outcome is not None  # there is no end to the time
+        outcome: Matched | Unmatched | None = None
+        while not isinstance(outcome, Matched):
+            if outcome is not None:
+                self._no_link(outcome.reason)
+            outcome = await self.wait(_outcome)
         self._enter(LinkState.JOINING, "key given")
         if not await self.modem.link_up(self.now + self.times.join_s):
             self.emit(TimerExpired, timer="TT_match_join")
@@ -131,9 +133,9 @@ class EvseSlac(LinkMachine):
                 for run in self._runs_of(frame.source):
                     self._handle(run, request)
             case message:
-                run = self._runs.get((frame.source, getattr(message, "run_id", b"")))
-                if run is not None:
-                    self._handle(run, message)
+                known = self._runs.get((frame.source, getattr(message, "run_id", b"")))
+                if known is not None:
+                    self._handle(known, message)
                 else:
                     super().respond(frame)
 
@@ -169,13 +171,14 @@ class EvseSlac(LinkMachine):
             self._early = (self.now, frame)
 
     def _starts_over(self, ev_mac: bytes, run_id: bytes) -> bool:
-        """Whether the matched EV wants to match again, and its link is indeed down or asleep.
+        """Whether the matched EV wants to match again, and its link is indeed down; not while it is asleep.
 
         Some cars always use the same run id; soon after the match it is a request that took its time.
         """
         matched = [run for run in self._runs_of(ev_mac) if run.phase is Phase.MATCHED]
         late = any(r.run_id == run_id and self.now - r.heard <= self.times.start_s for r in matched)
-        return bool(matched) and not late and not self.modem.up
+        awake = self.state is not LinkState.PAUSED
+        return bool(matched) and awake and not late and not self.modem.up
 
     def _begin(self, ev_mac: bytes, run_id: bytes) -> None:
         self._init_due = NEVER

@@ -20,6 +20,7 @@ from iso15118.wire.homeplug import MATCHING, NO_SECURITY, Message
 from iso15118.wire.homeplug_names import name_of
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 
 MAC_OCTETS: Final = 6
 _REPORTS_PER_S: Final = 20
@@ -129,6 +130,13 @@ class Host:
 
     def respond(self, frame: homeplug.Frame) -> None:
         """Answer a frame no procedure waits for."""
+
+
+def message_from(source: bytes, kind: type[M], item: object) -> M | None:
+    """The message of an item that is a frame of this kind from this address."""
+    if not isinstance(item, homeplug.Frame) or item.source != source:
+        return None
+    return item.message if isinstance(item.message, kind) else None
 
 
 def _in_scheme(message: Message) -> bool:

@@ -131,6 +131,8 @@ class LinkMachine(Host):
             if self._wanted is DLink.MATCH:
                 self._fail("the modem does not take a key")
             await self.sleep(self.times.set_key_again_s)
+            if self.modem.vendor is None:
+                await self.modem.identify()  # it may have been starting when it was asked
         self._enter(LinkState.UNMATCHED)
 
     async def _until_wanted(self) -> None:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from iso15118.control.ev import SetPilot
 from iso15118.machine import Do
 from iso15118.slac.constants import RETRIES
 from iso15118.slac.events import EvseValidated, SuspiciousEvse
+from iso15118.slac.host import Host, message_from
 from iso15118.slac.validation import READY, TIMER_UNIT_S, TOGGLE, Verdict
-from iso15118.wire.homeplug import Frame, ValidateCnf, ValidateReq
-
-if TYPE_CHECKING:
-    from iso15118.slac.host import Host
+from iso15118.wire.homeplug import ValidateCnf, ValidateReq
 
 MAX_TOGGLES: Final = 3
 """C_EV_vald_nb_toggles is 1 to 3."""
@@ -110,9 +108,8 @@ def _verdict_of(evse: bytes) -> Callable[[object], ValidateCnf | None]:
     """Accepts a CM_VALIDATE.CNF of this EVSE; it has no run id to go by."""
 
     def accept(item: object) -> ValidateCnf | None:
-        if not isinstance(item, Frame) or item.source != evse or not isinstance(item.message, ValidateCnf):
-            return None
-        return item.message if item.message.signal_type == TOGGLE else None
+        verdict = message_from(evse, ValidateCnf, item)
+        return verdict if verdict is not None and verdict.signal_type == TOGGLE else None
 
     return accept
 

@@ -22,7 +22,7 @@ from iso15118.machine import Do, Emit, LinkDown, LinkUp, Update
 from iso15118.machine import Frame as Octets
 from iso15118.slac.dlink import DLink, LinkState, LinkStatus, PilotLevel
 from iso15118.slac.ev import EvSlac
-from iso15118.slac.events import LinkReady
+from iso15118.slac.events import EvseValidated, LinkReady, RunEntered, SuspiciousEvse
 from iso15118.slac.evse import EvseSlac
 from iso15118.wire import homeplug as hp
 from iso15118.wire import homeplug_vendor as hv
@@ -356,3 +356,37 @@ def approach(evse: Party, ev_mac: bytes, run_id: bytes = RUN_ID) -> None:
     announce(evse, ev_mac, run_id)
     hear(evse, ev_mac)
     evse.message(hp.AttenCharRsp(run_id=run_id, source_address=ev_mac), ev_mac)
+
+
+def listening(config: SlacConfig | None = None) -> tuple[Bench, bytes, Party]:
+    """A bench, the address of a scripted car, and a charger that waits for it."""
+    bench, ev, evse = pair(evse=config)
+    evse.give(Update(PilotLevel(CpState.B)))
+    evse.give(DLink.MATCH)
+    return bench, ev.mac, evse
+
+
+def phases(evse: Party) -> list[str]:
+    """The phases its runs went through."""
+    return [event.phase for event in evse.events(RunEntered)]
+
+
+def ask_match(evse: Party, ev_mac: bytes, **changed: bytes | int) -> None:
+    """A car asks for the key."""
+    values = {"run_id": RUN_ID, "pev_mac": ev_mac, "evse_mac": evse.mac, **changed}
+    evse.message(hp.SlacMatchReq(**values), ev_mac)
+
+
+def car(number: int) -> bytes:
+    """The address of one of many cars."""
+    return b"\x02\x00\x00\x01" + number.to_bytes(2, "big")
+
+
+def outcomes(ev: Party) -> list[str]:
+    """What came of its validations."""
+    return [event.outcome for event in ev.events(EvseValidated)]
+
+
+def suspicions(ev: Party) -> list[str]:
+    """What it found odd."""
+    return [event.reason for event in ev.events(SuspiciousEvse)]

@@ -153,6 +153,13 @@ def test_after_a_loss_both_match_again_when_told() -> None:
     assert ev.ready == evse.ready == [LinkStatus.ESTABLISHED, LinkStatus.LOST, LinkStatus.ESTABLISHED]
 
 
+def test_quirk_14_an_evse_that_takes_another_key_right_after_the_end_is_a_loss() -> None:
+    bench, ev, evse = matched()
+    evse.give(DLink.TERMINATE)
+    bench.run(3)
+    assert ev.ready == [LinkStatus.ESTABLISHED, LinkStatus.LOST] and left(ev)
+
+
 def test_a_modem_that_falls_silent_is_a_loss() -> None:
     bench, ev, _ = matched()
     ev.modem.polls = False
@@ -291,15 +298,18 @@ def test_a_car_that_forgot_the_key_matches_again_after_wake_up() -> None:
     assert ev.modem.key == evse.modem.key
 
 
-def test_a_request_during_the_pause_wakes_nobody_who_was_not_told() -> None:
+def test_a_request_during_the_pause_costs_nobody_the_network() -> None:
     bench, ev, evse = matched()
-    evse.give(DLink.PAUSE)
+    keys = len(evse.modem.keys)
+    for party in (ev, evse):
+        party.give(DLink.PAUSE)
     bench.run(10)
     evse.message(hp.SlacParmReq(run_id=bytes(8)), ev.mac, hp.BROADCAST)
-    bench.run(0.2)
-    assert evse.state is LinkState.UNMATCHED
+    bench.run(1)
+    assert evse.state is LinkState.PAUSED and len(evse.modem.keys) == keys
     evse.give(DLink.MATCH)
-    assert len(evse.messages(hp.SlacParmCnf)) == 2
+    bench.run(1)
+    assert evse.ready == [LinkStatus.ESTABLISHED] * 2
 
 
 def test_pause_is_taken_while_a_poll_is_under_way() -> None:
@@ -343,6 +353,7 @@ def test_an_empty_amplitude_map_and_that_of_a_stranger_are_not_answered() -> Non
     _, ev, evse = matched()
     ev.message(hp.AmpMapReq(amplitudes=()), evse.mac)
     ev.message(hp.AmpMapReq(amplitudes=(1,)), bytes.fromhex("020000000c66"))
+    ev.message(hp.NwStatsReq(), evse.mac)
     assert not ev.messages(hp.AmpMapCnf) and not ev.events(AmpMapReceived)
 
 

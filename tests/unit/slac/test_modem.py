@@ -153,6 +153,14 @@ def test_a_deaf_modem_is_told_and_asked_again() -> None:
     assert ev.state is LinkState.UNMATCHED
 
 
+def test_a_modem_still_starting_is_identified_later() -> None:
+    bench = Bench()
+    ev = bench.ev(deaf_until=107.0)
+    bench.open(12)
+    assert ev.events(ModemIdentified)[0].vendor == "qualcomm"
+    assert ev.state is LinkState.UNMATCHED
+
+
 def test_a_deaf_modem_fails_the_wish_to_match() -> None:
     bench = Bench()
     ev, evse = bench.ev(takes_keys=False), bench.evse(takes_keys=False)

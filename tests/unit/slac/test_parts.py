@@ -85,6 +85,20 @@ def test_nobody_is_no_choice() -> None:
     assert choose([rank(candidate(90), FIELD_LIMITS)], FIELD_LIMITS) is None
 
 
+def test_a_doubtful_one_far_behind_is_no_reason_for_proof() -> None:
+    ranking = [rank(candidate(30, "odd", mac=1), FIELD_LIMITS), rank(candidate(20, mac=2), FIELD_LIMITS)]
+    choice = choose(ranking, FIELD_LIMITS)
+    assert choice is not None and not choice.prove and choice.order[0].candidate.mac[-1] == 2
+
+
+@pytest.mark.parametrize("level", [5, 22])
+def test_a_doubtful_one_as_near_is_a_reason_for_proof(level: int) -> None:
+    ranking = [rank(candidate(level, "odd", mac=1), FIELD_LIMITS), rank(candidate(20, mac=2), FIELD_LIMITS)]
+    choice = choose(ranking, FIELD_LIMITS)
+    assert choice is not None and choice.prove
+    assert [r.candidate.mac[-1] for r in choice.order] == [2, 1]
+
+
 def test_the_doubtful_is_chosen_where_there_is_nobody_else() -> None:
     ranking = [rank(candidate(5, "odd", mac=1), FIELD_LIMITS), rank(candidate(90, mac=2), FIELD_LIMITS)]
     choice = choose(ranking, FIELD_LIMITS)
