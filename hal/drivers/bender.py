@@ -16,7 +16,8 @@ from typing import Final, Literal
 
 from hal.drivers.dialog import Polls, Request
 from hal.drivers.driver import Driver
-from hal.drivers.modbus import Bus, Refusal, Unit, bus_for, float32
+from hal.drivers.modbus import Bus, Unit, bus_for
+from hal.drivers.modbus_frames import Refusal, float32
 from hal.types import NOTHING, Check, Fault, Quality, Sample, Severity
 
 UNIT: Final = 3

@@ -18,7 +18,8 @@ from typing import Final, Literal
 
 from hal.drivers.dialog import Polls, Request
 from hal.drivers.driver import Driver
-from hal.drivers.modbus import READ_INPUT, Bus, Unit, bus_for
+from hal.drivers.modbus import Bus, Unit, bus_for
+from hal.drivers.modbus_frames import READ_INPUT
 from hal.meter import MeterReading
 from hal.types import Fault, Severity
 

@@ -1,199 +1,43 @@
-"""Modbus: frames over a serial line (RTU) or TCP, and the bus on which several units share one port.
+"""Modbus: the bus on which several units share one port, a serial line or TCP.
 
     line = registry.make_bus("modbus", url="serial:///dev/ttyUSB0?baud=9600&parity=N")
     monitor = registry.make("bender-isocha425", bus=line, unit=3)
     meter = registry.make("sdm630", bus=line, unit=1)
 
 Each unit is known, lost and found by itself: a meter that is dead leaves the isolation monitor on the same wires
-alone. The bus is open while one of its devices is. RTU answers are as long as their function says (Modbus over
-serial line 1.02), so nothing depends on measuring the silence of 3.5 characters.
+alone. The bus is open while one of its devices is.
 """
 
 from __future__ import annotations
 
 import math
-import struct
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 from hal.drivers import ports
-from hal.drivers.codecs import crc16_modbus
 from hal.drivers.dialog import MISSES, Dialog, Request, RequestDialog
 from hal.drivers.link import Link
+from hal.drivers.modbus_frames import (
+    READ_HOLDING,
+    Framing,
+    Refusal,
+    Rtu,
+    Tcp,
+    parse_answer,
+    read_request,
+    silence_s,
+    write_request,
+    write_single_request,
+)
 from hal.errors import HalError, Kind
 
-READ_HOLDING: Final = 3
-READ_INPUT: Final = 4
-WRITE_SINGLE: Final = 6
-WRITE_MULTIPLE: Final = 16
-_ERROR: Final = 0x80
-"""Added to the function in an answer that is an exception."""
-EXCEPTIONS: Final = {
-    1: "illegal function",
-    2: "illegal address",
-    3: "illegal value",
-    4: "device failure",
-    5: "acknowledged, not done yet",
-    6: "busy",
-    8: "memory parity error",
-    10: "gateway without path",
-    11: "no answer behind the gateway",
-}
-_LASTING: Final = frozenset((1, 2, 3))
-"""Exceptions that the same question brings again; after the others it may be answered."""
-MOST_REGISTERS: Final = 123
 LINE: Final = {"baud": "19200", "parity": "E"}
 GAP_S: Final = 0.02
 """Silence between two frames on a serial line, at the least: some devices need it after a write."""
 TIMEOUT_S: Final = 0.3
 ROUNDS: Final = 2
 """So often a unit is asked in vain before its neighbours stop waiting for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A unit's answer to what it cannot do: an exception code."""
-
-    code: int
-
-    def __str__(self) -> str:
-        return f"exception {self.code} ({EXCEPTIONS.get(self.code, 'unknown')})"
-
-
-def no_matter(*_: Any) -> None:
-    """What is done about an answer that nobody waits for."""
-
-
-# --- what is asked and answered -----------------------------------------------------------------
-
-
-def read_request(function: int, address: int, count: int) -> bytes:
-    """Ask for `count` registers from `address` (as sent, 0 ...), holding or input ones by `function`."""
-    return struct.pack(">BHH", function, address, count)
-
-
-def write_single_request(address: int, value: int) -> bytes:
-    """Write one holding register."""
-    return struct.pack(">BHH", WRITE_SINGLE, address, value)
-
-
-def write_request(address: int, values: Sequence[int]) -> bytes:
-    """Write holding registers from `address` on."""
-    head = struct.pack(">BHHB", WRITE_MULTIPLE, address, len(values), 2 * len(values))
-    return head + struct.pack(f">{len(values)}H", *values)
-
-
-def answer_size(request: bytes, answer: bytes) -> int | None:
-    """Octets of the answer to `request` that begins with `answer`; None while that cannot be told.
-
-    ValueError where it is no answer to this request.
-    """
-    if not answer:
-        return None
-    if answer[0] == request[0] | _ERROR:
-        return 2
-    if answer[0] != request[0]:
-        raise ValueError(f"function {answer[0]} instead of {request[0]}")
-    if request[0] not in (READ_HOLDING, READ_INPUT):
-        return 5
-    if len(answer) < 2:
-        return None
-    octets = 2 * int.from_bytes(request[3:5])
-    if answer[1] != octets:
-        raise ValueError(f"{answer[1]} octets of registers instead of {octets}")
-    return 2 + octets
-
-
-def parse_answer(request: bytes, answer: bytes) -> tuple[int, ...] | Refusal:
-    """The registers in a whole answer, () for a write. ValueError where it does not fit, or may fit later."""
-    if answer[0] & _ERROR:
-        if answer[1] not in _LASTING:
-            raise ValueError(str(Refusal(answer[1])))
-        return Refusal(answer[1])
-    if request[0] in (READ_HOLDING, READ_INPUT):
-        return struct.unpack(f">{answer[1] // 2}H", answer[2:])
-    if answer != request[:5]:
-        raise ValueError("it tells of another write")
-    return ()
-
-
-def float32(registers: Sequence[int], *, low_word_first: bool = False) -> float:
-    """IEEE 754 single in two registers, as the float64 of the same value."""
-    high, low = reversed(registers) if low_word_first else registers
-    value: float = struct.unpack(">f", struct.pack(">HH", high, low))[0]
-    return value
-
-
-# --- frames -------------------------------------------------------------------------------------
-
-
-class Framing(Protocol):
-    """How requests and answers are put on a line."""
-
-    def wrap(self, unit: int, request: bytes) -> bytes:
-        """The frame that goes out."""
-
-    def unwrap(self, frame: bytes, request: bytes, data: bytes) -> bytes | None:
-        """The answer in all `data` heard since `frame` with `request` went out; None while it is not complete.
-
-        ValueError for anything else: another unit, function or length, a wrong checksum, more than an answer.
-        """
-
-
-class Rtu:
-    """Serial line: unit, function ..., CRC."""
-
-    def wrap(self, unit: int, request: bytes) -> bytes:
-        """The frame that goes out."""
-        frame = bytes([unit]) + request
-        return frame + crc16_modbus(frame).to_bytes(2, "little")
-
-    def unwrap(self, frame: bytes, request: bytes, data: bytes) -> bytes | None:
-        """The answer, checked."""
-        if data[:1] != frame[:1]:
-            raise ValueError(f"unit {data[0]} instead of {frame[0]}")
-        size = answer_size(request, data[1:])
-        if size is None or len(data) < size + 3:
-            return None
-        if len(data) > size + 3:
-            raise ValueError("more than an answer")
-        if crc16_modbus(data[:-2]) != int.from_bytes(data[-2:], "little"):
-            raise ValueError("checksum")
-        return data[1:-2]
-
-
-class Tcp:
-    """Modbus TCP: transaction, 0, length, unit, function ...; answers to older transactions are skipped."""
-
-    def __init__(self) -> None:
-        self._transaction = 0
-
-    def wrap(self, unit: int, request: bytes) -> bytes:
-        """The frame that goes out."""
-        self._transaction = (self._transaction + 1) & 0xFFFF
-        return struct.pack(">HHHB", self._transaction, 0, len(request) + 1, unit) + request
-
-    def unwrap(self, frame: bytes, request: bytes, data: bytes) -> bytes | None:
-        """The answer, checked."""
-        while len(data) >= 7:
-            transaction, protocol, length, unit = struct.unpack(">HHHB", data[:7])
-            if protocol or not 3 <= length <= 254:
-                raise ValueError("no Modbus TCP")
-            if len(data) < 6 + length:
-                return None
-            answer, data = data[7 : 6 + length], data[6 + length :]
-            if transaction == int.from_bytes(frame[:2]):
-                if unit != frame[6]:
-                    raise ValueError(f"unit {unit} instead of {frame[6]}")
-                if answer_size(request, answer) != len(answer):
-                    raise ValueError("another length than the function has")
-                return answer
-        return None
-
-
-# --- the bus ------------------------------------------------------------------------------------
 
 
 class Bus(Dialog):
@@ -343,7 +187,7 @@ class Unit(RequestDialog):
         *,
         check: Callable[[tuple[int, ...]], None] | None = None,
         refused: Callable[[Refusal, float], None] | None = None,
-        failed: Callable[[str, float], None] = no_matter,
+        failed: Callable[[str, float], None] | None = None,
     ) -> Request:
         """`check(registers)` raises ValueError where they make no sense; `refused(refusal, now)` in place of
         `done` where the unit says no, by default `_denied`; `failed(reason, now)` after all retries.
@@ -382,7 +226,9 @@ class Unit(RequestDialog):
         self._vain.pop(request, None)
         (refused if isinstance(answer, Refusal) else done)(answer, now)
 
-    def _fail(self, request: bytes, failed: Callable[[str, float], None], reason: str, now: float) -> None:
+    def _fail(
+        self, request: bytes, failed: Callable[[str, float], None] | None, reason: str, now: float
+    ) -> None:
         """One question that is never answered is a loss, although others are answered meanwhile."""
         self._vain[request] = self._vain.get(request, 0) + 1
         if self.ready and self._vain[request] >= MISSES:
@@ -390,7 +236,8 @@ class Unit(RequestDialog):
             self._lose(reason)
         if not self.ready:
             self._vain.clear()
-        failed(reason, now)
+        if failed is not None:
+            failed(reason, now)
 
     def _start(self, now: float) -> None:
         super()._start(now)
@@ -484,8 +331,3 @@ def bus_for(driver: str, url: str, shared: Bus | None, **options: Any) -> Bus:
             next_step='Give it url="serial:///dev/ttyUSB0", or bus=',
         )
     return shared or bus(url, **options)
-
-
-def silence_s(baud: int) -> float:
-    """Between two frames (Modbus over serial line 1.02, 2.5.1.1): 3.5 characters of 11 bits, at least 1.75 ms."""
-    return max(3.5 * 11 / baud, 0.00175)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from hal.drivers.meters import SDM72, SDM230, SDM630, ModbusMeter, Model, Row, meter
-from hal.drivers.modbus import READ_HOLDING, Bus
+from hal.drivers.modbus import Bus
+from hal.drivers.modbus_frames import READ_HOLDING
 from hal.errors import HalError
 from hal.meter import EnergyMeter
 from hal.registry import make

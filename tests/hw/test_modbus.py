@@ -10,14 +10,13 @@ import pytest
 
 from hal.drivers.bender import isolation_monitor
 from hal.drivers.meters import sdm630
-from hal.drivers.modbus import (
+from hal.drivers.modbus import Bus, bus
+from hal.drivers.modbus_frames import (
     READ_HOLDING,
     READ_INPUT,
-    Bus,
     Refusal,
     Rtu,
     Tcp,
-    bus,
     float32,
     parse_answer,
     read_request,
