@@ -19,15 +19,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from hal.drivers import chargebyte_frames as frames
+from hal.drivers.board_parts import ToldContactor, ToldPilot, ToldProximity, ToldSafety
 from hal.drivers.chargebyte_frames import ChargeState, Firmware
 from hal.drivers.dialog import Dialog
-from hal.drivers.driver import Driver, LeasedDriver
+from hal.drivers.driver import Driver
 from hal.drivers.link import Link
 from hal.errors import HalError, Kind
 from hal.pilot import STEADY_DUTY
-from hal.pilot_levels import PILOT_FAULTS, check_duty
-from hal.safety import NOT_CLOSING, WELDED
-from hal.types import LEASE_S, NOTHING, ContactorState, CpState, Fault, Quality, Sample, Severity
+from hal.types import ContactorState, Fault, Quality, Sample, Severity
 
 BEAT_S: Final = 0.1
 """The command is repeated so often: it is the heartbeat."""
@@ -40,8 +39,6 @@ RESTART_S: Final = 0.7
 SILENCE_S: Final = 1.5
 RESET_S: Final = 2.0
 """It is not reset again before this time has passed."""
-POSITION_S: Final = 0.5
-"""A contactor that disagrees for so long is broken; reports and commands take 0.1 s each."""
 
 Reset = Sequence[str] | Callable[[], None]
 
@@ -56,7 +53,7 @@ class ControllerDialog(Dialog):
         self._resetting: subprocess.Popen[bytes] | None = None
         self._decoder = frames.Decoder()
         self._safe_reset_at = -math.inf
-        self.pilot = Pilot(f"pilot of {name}", self)
+        self.pilot = ControllerPilot(f"pilot of {name}", self)
         self.contactor = ControllerContactor(f"contactor of {name}", self, contactors)
         self.safety = ControllerSafety(f"safety chain of {name}", self)
         self.thermometers = ControllerThermometers(f"thermometers of {name}", self)
@@ -112,10 +109,16 @@ class ControllerDialog(Dialog):
                 return
         if state.safe or self.ready or state.duty == STEADY_DUTY:
             self._met()
-        self.pilot.take(state, now)
-        self.contactor.take(state, now)
-        self.safety.take(state)
-        self.proximity.take(state)
+        self._tell(state, now)
+
+    def _tell(self, state: ChargeState, now: float) -> None:
+        faults = {"pilot_short": state.shorted, "diode_fault": state.diode_fault}
+        self.pilot.take_faults([code for code, on in faults.items() if on])
+        self.pilot.take(state.state, now)
+        self.pilot.told_duty = state.duty
+        self.contactor.take_report(state, now)
+        self.safety.take_report(state)
+        self.proximity.take(state.ampacity_a)
 
     def _work(self, now: float) -> None:
         if self.refusal is not None:
@@ -199,221 +202,83 @@ class ControllerDialog(Dialog):
 _SAFE_WORDS: Final = (frames.charge_control(STEADY_DUTY), frames.charge_control(0.0))
 
 
-class _Part:
-    """Mixed into the devices of the board: a reset is one of the controller where it is in its safe state."""
+class _Part(Driver):
+    """A device of the board: a reset is one of the controller where it is in its safe state."""
 
-    _board: ControllerDialog
+    _dialog: ControllerDialog
 
     def reset(self) -> None:
         """Clear latched faults whose cause is gone; ends the safe state by a reset of the controller."""
-        super().reset()  # type: ignore[misc]
-        if self._board.ready and self._board.safety.safe:
-            self._board.reset_controller(self._board.line.now)
+        super().reset()
+        if self._dialog.ready and self._dialog.safety.safe:
+            self._dialog.reset_controller(self._now)
 
 
-class Pilot(_Part, Driver):
-    """`EvsePilot`. The controller tells the state, not the voltage: `high_v` is never measured."""
+class ControllerPilot(_Part, ToldPilot):
+    """`EvsePilot`; duty cycles in steps of 0.1 %."""
 
-    def __init__(self, name: str, board: ControllerDialog) -> None:
-        super().__init__(name, board)
-        self._board = board
-        self._duty = STEADY_DUTY
-        self._told_duty = math.nan
-        self._state: CpState | None = None
-        self._since = -math.inf
-        self._diode_fault = False
-
-    @property
-    def state(self) -> CpState | None:
-        """As the controller tells; None while unknown."""
-        return self._state
-
-    @property
-    def since(self) -> float:
-        """When the first report of this state came."""
-        return self._since
-
-    @property
-    def high_v(self) -> Sample:
-        """Never measured."""
-        return NOTHING
-
-    @property
-    def duty(self) -> float:
-        """What is commanded."""
-        return self._duty
-
-    def set_duty(self, percent: float) -> None:
-        """5.0 digital, 10.0 to 96.0 basic charging, 100.0 steady +12 V; in steps of 0.1."""
-        check_duty(self.name, percent)
-        self._want(percent)
-
-    def set_unavailable(self) -> None:
-        """Switch the oscillator off until the next `set_duty`."""
-        self._want(0.0)
-
-    def _want(self, percent: float) -> None:
-        if self._dialog.ready:
-            self._set("_duty", percent)
-            self._dialog.line.flush()
-
-    # --- the dialog's part ----------------------------------------------------------------------
-
-    def take(self, state: ChargeState, now: float) -> None:
-        """The controller reports."""
-        broken = state.shorted or state.diode_fault
-        told = CpState.E if broken else state.state
-        if told is not self._state:
-            self._since = now
-        self._set("_state", told)
-        self._told_duty, self._diode_fault = state.duty, state.diode_fault
-        if state.diode_fault:
-            self.blame(PILOT_FAULTS["diode_fault"])
-        self.blame(PILOT_FAULTS["pilot_short"]) if state.shorted else self.clear("pilot_short")
+    told_duty = math.nan
+    """What the controller signals (%)."""
 
     @property
     def settled(self) -> bool:
         """Whether the controller signals what is wanted, or cannot."""
-        return self._board.safety.safe or abs(self._told_duty - self._duty) < 0.06
-
-    def forget(self) -> None:
-        """Steady +12 V."""
-        self._set("_duty", STEADY_DUTY)
+        return self._dialog.safety.safe or abs(self.told_duty - self.duty) < 0.06
 
     def unknown(self) -> None:
         """The state is not known."""
-        self._set("_state", None)
-        self._told_duty = math.nan
-
-    def _persists(self, code: str) -> bool:
-        return code == "diode_fault" and self._diode_fault
+        super().unknown()
+        self.told_duty = math.nan
 
 
-class ControllerContactor(_Part, LeasedDriver):
-    """`Contactor`: the channels `contactors` (1 to 3) act as one. It closes only while the car is ready."""
+class ControllerContactor(_Part, ToldContactor):
+    """`Contactor`: the `channels` (of 1 to 3) act as one; UNKNOWN while they disagree or one is not wired."""
 
-    def __init__(self, name: str, board: ControllerDialog, contactors: Sequence[int]) -> None:
+    def __init__(self, name: str, board: ControllerDialog, channels: Sequence[int]) -> None:
         super().__init__(name, board)
-        self._board, self._channels = board, tuple(contactors)
+        self._channels = tuple(channels)
         if not self._channels or not set(self._channels) <= {1, 2, 3}:
             raise HalError(
-                name, Kind.CONFIGURATION, f"contactors {contactors}", next_step="Use some of 1, 2, 3"
+                name, Kind.CONFIGURATION, f"contactors {channels}", next_step="Use some of 1, 2, 3"
             )
-        self._state = ContactorState.UNKNOWN
-        self._commanded = False
-        self._agreed_at = -math.inf
-
-    @property
-    def state(self) -> ContactorState:
-        """UNKNOWN while channels disagree, or a channel is not wired."""
-        return self._state
-
-    @property
-    def wanted(self) -> bool:
-        """What is commanded and still leased."""
-        return self.leased(self._now)
-
-    def close_contacts(self, *, lease_s: float = LEASE_S) -> None:
-        """Close, and hold for `lease_s`."""
-        self._energise(lease_s)
-
-    def open_contacts(self) -> None:
-        """Open."""
-        self._release()
-
-    # --- the dialog's part ----------------------------------------------------------------------
 
     def closing(self, now: float) -> tuple[int, ...]:
         """The channels that are to be closed now."""
         return self._channels if self.leased(now) else ()
 
-    def take(self, state: ChargeState, now: float) -> None:
+    def take_report(self, report: ChargeState, now: float) -> None:
         """The controller reports."""
-        told = {state.contactors.get(channel) for channel in self._channels}
+        told = {report.contactors.get(channel) for channel in self._channels}
         closed, opened = told == {True}, told == {False}
         position = ContactorState.OPEN if opened else ContactorState.UNKNOWN
-        self._set("_state", ContactorState.CLOSED if closed else position)
-        if state.safe:
-            self.blame(Fault("safe_state", Severity.EMERGENCY, latched=True, detail=state.reason))
+        ready = report.state is not None and report.state.ready
+        self.take(ContactorState.CLOSED if closed else position, now, may_close=ready)
+        if report.safe:
+            self.blame(Fault("safe_state", Severity.EMERGENCY, latched=True, detail=report.reason))
         else:
             self.clear("safe_state")
-        self._supervise(state, now)
-
-    def _supervise(self, state: ChargeState, now: float) -> None:
-        wanted = self.leased(now)
-        expected = ContactorState.CLOSED if wanted else ContactorState.OPEN
-        ready = state.state is not None and state.state.ready
-        if wanted is not self._commanded or self._state is expected or (wanted and not ready):
-            self._commanded, self._agreed_at = wanted, now
-        elif now >= self._agreed_at + POSITION_S:
-            self.blame(NOT_CLOSING if wanted else WELDED)
-            self.forget()
-
-    @property
-    def settled(self) -> bool:
-        """Whether it is not closed any more."""
-        return self._state is not ContactorState.CLOSED
-
-    def unknown(self) -> None:
-        """The position is not known."""
-        self._set("_state", ContactorState.UNKNOWN)
-        self._agreed_at = math.inf
 
     def _persists(self, code: str) -> bool:
-        return code == "safe_state" or (code == WELDED.code and self._state is not ContactorState.OPEN)
+        return code == "safe_state" or super()._persists(code)
 
 
-class ControllerSafety(_Part, Driver):
-    """`SafetyChain` of an AC board: emergency stop, residual current, temperature and all else that opens it."""
+class ControllerSafety(_Part, ToldSafety):
+    """`SafetyChain`: emergency stop, residual current, temperature and all else in `chargebyte_frames.REASONS`."""
 
-    def __init__(self, name: str, board: ControllerDialog) -> None:
-        super().__init__(name, board)
-        self._board = board
-        self._tripped: frozenset[str] = frozenset()
-        self.safe = False
-        """Whether the controller is in its safe state."""
-
-    @property
-    def tripped(self) -> frozenset[str]:
-        """What has tripped; see `chargebyte_frames.REASONS`."""
-        return self._tripped
-
-    @property
-    def armed(self) -> bool:
-        """Never: the board does not measure the output."""
-        return False
-
-    def arm(self, limit_v: float) -> None:
-        """HalError(REFUSED): the board does not measure the output."""
-        raise HalError(
-            self.name,
-            Kind.REFUSED,
-            f"it cannot supervise an output of {limit_v} V",
-            next_step="Use a DC supply with an over-voltage monitor of its own",
-        )
-
-    def disarm(self) -> None:
-        """There is nothing to end."""
+    safe = False
+    """Whether the controller is in its safe state."""
 
     def test_residual_current(self) -> None:
         """Let the residual-current monitor test itself; an error shows in `tripped`."""
         self._require_open()
-        self._board.test_residual_current()
+        self._dialog.test_residual_current()
 
-    def take(self, state: ChargeState) -> None:
+    def take_report(self, report: ChargeState) -> None:
         """The controller reports."""
-        tripped = {state.reason} if state.safe else set()
-        tripped |= {"emergency_stop"} if state.emergency else set()
-        tripped |= {"residual_current"} if state.residual_error else set()
-        self.safe = state.safe
-        self._set("_tripped", frozenset(tripped))
-        for code in tripped:
-            self.blame(Fault(code, Severity.EMERGENCY, latched=True))
-        for code in {fault.code for fault in self._faults.values()} - tripped - {"reset_failed"}:
-            self.clear(code)
-
-    def _persists(self, code: str) -> bool:
-        return code in self._tripped
+        self.safe = report.safe
+        tripped = {report.reason} if report.safe else set()
+        tripped |= {"emergency_stop"} if report.emergency else set()
+        self.take(tripped | ({"residual_current"} if report.residual_error else set()))
 
 
 class ControllerThermometers(_Part, Driver):
@@ -421,7 +286,6 @@ class ControllerThermometers(_Part, Driver):
 
     def __init__(self, name: str, board: ControllerDialog) -> None:
         super().__init__(name, board)
-        self._board = board
         self.places: Mapping[int, str] = {}
         self._temperatures: dict[str, Sample] = {}
         self._told: dict[int, frames.Temperature] = {}
@@ -446,26 +310,8 @@ class ControllerThermometers(_Part, Driver):
             self.blame(Fault(code, severity)) if on else self.clear(code)
 
 
-class ControllerProximity(_Part, Driver):
-    """`Proximity` of a type 2 socket."""
-
-    def __init__(self, name: str, board: ControllerDialog) -> None:
-        super().__init__(name, board)
-        self._board = board
-        self._ampacity_a: float | None = None
-
-    @property
-    def ampacity_a(self) -> float | None:
-        """What the cable carries; None for a fault and for type 1, whose plug has no coding."""
-        return self._ampacity_a
-
-    def take(self, state: ChargeState) -> None:
-        """The controller reports."""
-        self._set("_ampacity_a", state.ampacity_a)
-
-    def unknown(self) -> None:
-        """Nothing is known."""
-        self._set("_ampacity_a", None)
+class ControllerProximity(_Part, ToldProximity):
+    """`Proximity` of a type 2 socket; None for type 1, whose plug has no coding."""
 
 
 def board(
