@@ -29,6 +29,7 @@ COMMANDS: Final = MappingProxyType(
         "charger": "a charger (SECC) on a network interface",
         "vehicle": "a car (EVCC) on a network interface",
         "lab": "run a command between two joined virtual network interfaces (Linux, no root)",
+        "slac": "what cars, chargers and modems say on the powerline, live or recorded",
         "decode": "V2GTP frames, EXI or a capture file into JSON or XML",
         "encode": "JSON or XML into EXI or a V2GTP frame",
         "explain": "what every bit of an EXI message means",

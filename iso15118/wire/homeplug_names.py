@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from iso15118.wire.homeplug_vendor import LUMISSIL, NO_OUI, QUALCOMM, ST, VERTEXCOM
+from iso15118.wire.homeplug_vendor import LUMISSIL, NO_OUI, QUALCOMM, ST, VENDORS, VERTEXCOM
 from iso15118.wire.mme import Message, Unknown
 
 _OPERATIONS: Final = ("REQ", "CNF", "IND", "RSP")
@@ -104,4 +104,6 @@ def name_of(content: Message) -> str:
     if isinstance(content, Unknown):
         mmtype, oui = content.mmtype, content.oui
     base = _VENDOR_NAMES.get((oui, mmtype & ~3)) if oui else _NAMES.get(mmtype & ~3)
-    return f"{base}.{_OPERATIONS[mmtype & 3]}" if base else f"MMTYPE {mmtype:#06x}"
+    if base:
+        return f"{base}.{_OPERATIONS[mmtype & 3]}"
+    return f"MMTYPE {mmtype:#06x}" + (f" of {VENDORS[oui]}" if oui in VENDORS else "")

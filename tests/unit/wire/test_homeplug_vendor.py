@@ -9,8 +9,8 @@ from iso15118.wire.homeplug import LOCAL_MODEM, Frame
 from iso15118.wire.homeplug_names import name_of
 
 HOST = bytes.fromhex("020000000001")
-MODEM = bytes.fromhex("9848275a3ce6")
-NID = bytes.fromhex("5a97fe49d9ea0b")
+MODEM = bytes.fromhex("02b052000003")
+NID = bytes.fromhex("0102030405060b")
 LUMISSIL_HEADER = "0000 00000000 07" + "00" * 12
 
 GOLDEN = [
@@ -35,13 +35,13 @@ GOLDEN = [
                     snid=14,
                     tei=1,
                     role=2,
-                    cco_mac=bytes.fromhex("bcf2aff31374"),
+                    cco_mac=bytes.fromhex("02b052000004"),
                     cco_tei=1,
                     stations=(
                         homeplug_vendor.VsStation(
-                            mac=bytes.fromhex("98ded0650ef7"),
+                            mac=bytes.fromhex("02b052000005"),
                             tei=2,
-                            bridged_mac=bytes.fromhex("dc0ea1116708"),
+                            bridged_mac=bytes.fromhex("02cc00000006"),
                             tx_mbps=9,
                             rx_mbps=9,
                         ),
@@ -49,7 +49,7 @@ GOLDEN = [
                 ),
             )
         ),
-        "00 39a0 00b052 01 5a97fe49d9ea0b 0e 01 02 bcf2aff31374 01 01 98ded0650ef7 02 dc0ea1116708 09 09",
+        "00 39a0 00b052 01 0102030405060b 0e 01 02 02b052000004 01 01 02b052000005 02 02cc00000006 09 09",
     ),
     (homeplug_vendor.VsNwInfoReqV1(), "01 38a0 0000 00b052 00"),
     (homeplug_vendor.VsNwInfoCnfV1(length=2), "01 39a0 0000 00b052 00 00 0200 00 00"),
