@@ -282,8 +282,8 @@ def read_key(path: Path, passphrase: bytes) -> PrivateKey:
     if not is_encrypted:
         demand_private(path, what)
     try:
-        key = load_pem_private_key(text, passphrase if is_encrypted else None)
-    except reading.PARSER_ERRORS:
+        key = reading.guarded(what, lambda: load_pem_private_key(text, passphrase if is_encrypted else None))
+    except CertsError:
         # What the parser says is left out: it may quote what it was given.
         cause = "the passphrase is wrong or the file is damaged" if is_encrypted else "it cannot be read"
         raise CertsError(what, cause) from None

@@ -161,21 +161,15 @@ def _delegate_problem(delegate: x509.Certificate, issuer: x509.Certificate, at: 
 
 
 def _signed_by(response: ocsp.OCSPResponse, key: Any) -> bool:
-    try:
-        if isinstance(key, ed448.Ed448PublicKey):
-            key.verify(response.signature, response.tbs_response_bytes)
-            return True
-        algorithm = response.signature_hash_algorithm
-        if (
-            not isinstance(key, ec.EllipticCurvePublicKey)
-            or algorithm is None
-            or algorithm.name not in _SIGNED_WITH
-        ):
-            return False
-        key.verify(response.signature, response.tbs_response_bytes, ec.ECDSA(algorithm))
-    except reading.PARSER_ERRORS:
+    signature, signed = response.signature, response.tbs_response_bytes
+    if isinstance(key, ed448.Ed448PublicKey):
+        return reading.holds(lambda: key.verify(signature, signed))
+    algorithm = response.signature_hash_algorithm
+    if not isinstance(key, ec.EllipticCurvePublicKey) or algorithm is None:
         return False
-    return True
+    return algorithm.name in _SIGNED_WITH and reading.holds(
+        lambda: key.verify(signature, signed, ec.ECDSA(algorithm))
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from certs.errors import CertsError
@@ -20,32 +19,30 @@ MAX_OCTETS: Final = 16_384
 MAX_FILE: Final = 262_144
 """A bundle of roots is smaller than this."""
 
-PARSER_ERRORS: Final = (
-    ValueError,  # InvalidVersion and most others are of this kind
-    TypeError,
-    OverflowError,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    x509.AttributeNotFound,
-    UnsupportedAlgorithm,
-    InvalidSignature,
-    NotImplementedError,
-    Warning,  # what the parser only warns of is malformed too
-)
-
 T = TypeVar("T")
 E = TypeVar("E", bound=x509.ExtensionType)
 
 
 def guarded(what: str, read: Callable[[], T]) -> T:
-    """`read()`, whose failures in parsing become CertsError."""
+    """`read()`, whose failures become CertsError: the border between octets of strangers and the rest."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error")  # what the parser only warns of is malformed too
             return read()
-    except PARSER_ERRORS as error:
-        # The parser's text may be long, and a chain of exceptions may hold what it was fed with.
+    except CertsError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the exceptions of the parser have no base of their own
+        # Its text may be long, and a chain of exceptions may hold what it was fed with.
         raise CertsError(what, str(error)[:200] or type(error).__name__) from None
+
+
+def holds(verify: Callable[[], object]) -> bool:
+    """Whether a verification goes through; whatever it raises is a no."""
+    try:
+        verify()
+    except Exception:  # noqa: BLE001 - see `guarded`
+        return False
+    return True
 
 
 def certificate(der: bytes, what: str = "certificate") -> x509.Certificate:
@@ -94,11 +91,7 @@ def pem(found: Iterable[x509.Certificate]) -> bytes:
 
 def issued_by(found: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Whether `issuer`'s name and key made this certificate."""
-    try:
-        found.verify_directly_issued_by(issuer)
-    except PARSER_ERRORS:
-        return False
-    return True
+    return holds(lambda: found.verify_directly_issued_by(issuer))
 
 
 def in_order(found: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
