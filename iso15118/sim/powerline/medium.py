@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from iso15118.errors import ConfigError, FramingError
@@ -143,7 +143,7 @@ class Medium:
         if frame is not None:
             self._answer(port, port, frame, now)
         if octets[:6] not in (LOCAL_MODEM, port.modem.mac):
-            self._spread(port, octets, frame, now)
+            self._spread(port, octets, now)
 
     def linked(self, port: Port, now: float) -> bool:
         """Whether its modem is in a network with another one: what link polls ask for."""
@@ -151,16 +151,21 @@ class Medium:
 
     # --- across the line ----------------------------------------------------------------------
 
-    def _spread(self, port: Port, octets: bytes, frame: Frame | None, now: float) -> None:
-        """To everybody the frame is for, through the sender's and the receiver's side of the line."""
+    def _spread(self, port: Port, octets: bytes, now: float) -> None:
+        """To everybody who may hear it."""
         managing = _is_management(octets)
         reached = list(self._hearing(port, now) if managing else self._members(port, now))
+        if not reached:
+            self.dropped["nobody hears" if managing else "no network"] += 1
+        self._cross(port, reached, octets, now)
+
+    def _cross(self, port: Port, reached: Iterable[Port], octets: bytes, now: float) -> None:
+        """Through the sender's and each receiver's side of the line; what it is was decided before any damage."""
+        managing = _is_management(octets)
         for delay_s, sent in port.outgoing.copies(octets, self._chance):
             for other in reached:
                 for late_s, received in other.incoming.copies(sent, self._chance):
                     self.at(now + delay_s + late_s, self._arrival(port, other, received, managing))
-        if not reached:
-            self.dropped["nobody hears" if managing else "no network"] += 1
 
     def _arrival(self, source: Port, port: Port, octets: bytes, managing: bool) -> Action:
         def arrive(now: float) -> None:
@@ -194,9 +199,8 @@ class Medium:
     def _answer(self, source: Port, port: Port, frame: Frame, now: float) -> None:
         """The modem at `port` answers what the host at `source` asks, if it is asked and may."""
         modem, local = port.modem, source is port
-        if frame.destination not in (BROADCAST, modem.mac) and not (
-            local and frame.destination == LOCAL_MODEM
-        ):
+        addressed = (BROADCAST, modem.mac, LOCAL_MODEM) if local else (BROADCAST, modem.mac)
+        if frame.destination not in addressed:
             return
         members = list(self._members(port, now))
         if not local and (source not in members or not _answers_remotely(modem, frame.message)):
@@ -217,12 +221,7 @@ class Medium:
         if to is port:
             self.at(when, lambda _: self._arrived.append((port, octets)))
         else:
-            self.at(when, lambda at: self._across(port, to, octets, at))
-
-    def _across(self, port: Port, to: Port, octets: bytes, now: float) -> None:
-        for delay_s, sent in port.outgoing.copies(octets, self._chance):
-            for late_s, received in to.incoming.copies(sent, self._chance):
-                self.at(now + delay_s + late_s, self._arrival(port, to, received, managing=True))
+            self.at(when, lambda at: self._cross(port, [to], octets, at))
 
     def _sound(self, source: Port, port: Port, frame: Frame, now: float) -> None:
         """An EVSE's modem tells its host how it has heard a sound."""
