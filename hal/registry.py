@@ -11,7 +11,7 @@ import difflib
 import importlib
 import importlib.metadata
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from hal.errors import HalError, Kind
@@ -41,6 +41,9 @@ DRIVERS: Final[dict[str, str]] = {
     "sdm630": "hal.drivers.meters:sdm630",
     "sdm72": "hal.drivers.meters:sdm72",
     "sdm230": "hal.drivers.meters:sdm230",
+    "ea-psb": "hal.drivers.scpi:ea_psb",
+    "ea-psi": "hal.drivers.scpi:ea_psi",
+    "delta-sm15k": "hal.drivers.scpi:delta_sm15k",
     "modem-interface": "hal.drivers.packet_port:PacketPort",
     "modem-uart": "hal.drivers.uart_port:UartPort",
     "modem-udp": "hal.drivers.udp_port:UdpPort",
@@ -65,7 +68,7 @@ def names() -> list[str]:
     return _names(DRIVERS, ENTRY_POINTS)
 
 
-def make(name: str, **options: Any) -> Any:
+def make(name: str, /, **options: Any) -> Any:
     """Make the device `name` with its options; it is not opened yet.
 
     HalError(CONFIGURATION) for an unknown name or options the driver does not take,
@@ -74,13 +77,13 @@ def make(name: str, **options: Any) -> Any:
     return _make(DRIVERS, ENTRY_POINTS, "driver", name, options)
 
 
-def make_board(name: str, **options: Any) -> Mapping[str, Any]:
+def make_board(name: str, /, **options: Any) -> Mapping[str, Any]:
     """Make all devices of the board `name`, role -> device; they share its connection. Errors as of `make`."""
     board: Mapping[str, Any] = _make(BOARDS, f"{ENTRY_POINTS}.boards", "board", name, options)
     return board
 
 
-def make_bus(name: str, **options: Any) -> Any:
+def make_bus(name: str, /, **options: Any) -> Any:
     """Make the bus `name`, which drivers take as their option `bus`. Errors as of `make`."""
     return _make(BUSES, f"{ENTRY_POINTS}.buses", "bus", name, options)
 
@@ -100,11 +103,34 @@ def extra(name: str, module: str, extra_name: str) -> Any:
 
 def _make(table: Mapping[str, str], group: str, kind: str, name: str, options: Mapping[str, Any]) -> Any:
     factory = _factory(table, group, kind, name)
+    _check(name, inspect.signature(factory).parameters, options)
     try:
         return factory(**options)
-    except TypeError as error:
-        known = ", ".join(inspect.signature(factory).parameters)
-        raise HalError(name, Kind.CONFIGURATION, str(error), next_step=f"It takes {known}") from error
+    except (TypeError, ValueError) as error:
+        raise HalError(name, Kind.CONFIGURATION, str(error)) from error
+
+
+def _check(name: str, known: Mapping[str, inspect.Parameter], options: Mapping[str, Any]) -> None:
+    """HalError(CONFIGURATION) for options that are not among `known`, and for those that are missing."""
+    anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
+    for option in () if anything else sorted(options.keys() - known.keys()):
+        raise HalError(name, Kind.CONFIGURATION, f"unknown option {option}", next_step=suggest(option, known))
+    missing = [
+        option
+        for option, parameter in known.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        and option not in options
+    ]
+    if missing:
+        raise HalError(name, Kind.CONFIGURATION, f"it needs {', '.join(missing)}")
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """What may have been meant by an unknown word."""
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known) or 'none'}"
 
 
 def _factory(table: Mapping[str, str], group: str, kind: str, name: str) -> Any:
@@ -114,9 +140,7 @@ def _factory(table: Mapping[str, str], group: str, kind: str, name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     for entry in importlib.metadata.entry_points(group=group, name=name):
         return entry.load()
-    known = _names(table, group)
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known) or 'none'}"
+    hint = suggest(name, _names(table, group))
     raise HalError(name, Kind.CONFIGURATION, f"no such {kind}", next_step=hint)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from hal.drivers.dialog import MISSES, RESEND_S, Polls, Request, RequestDialog
+from hal.drivers.dialog import MISSES, RESEND_S, RETRIES, Polls, Request, RequestDialog
 from hal.drivers.driver import LeasedDriver
 from hal.drivers.infy_frames import (
     COUNT,
@@ -41,6 +41,8 @@ MORE_MODULES_A: Final = 1.5
 """A further module is switched on only when each has at least so much, so that they do not come and go."""
 TIMEOUT_S: Final = 0.1
 """A module answers within some 20 ms."""
+PATIENT_RETRIES: Final = 5
+"""While the modules are identified: one failure begins it anew."""
 BITRATE: Final = 125_000
 SWITCHED_OFF: Final = Fault("switched_off", Severity.STOP, detail="a module has switched itself off")
 
@@ -126,17 +128,27 @@ class InfyDialog(RequestDialog):
                 question = to_module(self.group, COUNT, b"", GROUP).pack()
                 return Request(question, group_size, self._found, timeout_s=TIMEOUT_S)
             step -= 1
-        each = ("", *self.family.ratings, "status")
+        each = ("", *self.family.ratings, *self.family.ratings, "status")
         number, part = divmod(step, len(each))
         if number == len(self.modules):
             return None
         module, name = self.modules[number], each[part]
         if not name:
             return Request(module.tell(OFF, self.line.now))
-        return self._question(module, name, self._safe if name == "status" else self._heard)
+        return self._question(module, name, self._safe if name == "status" else self._rated)
 
     def _found(self, count: int, now: float) -> None:
         self.modules = [Module(number, self.family) for number in range(count)]
+
+    def _rated(self, answer: tuple[Module, dict[str, Any]], now: float) -> None:
+        """What is read once and holds for long has to be the same twice."""
+        module, news = answer
+        if any(module.known.get(name, value) != value for name, value in news.items()):
+            for name in news:
+                module.known.pop(name, None)
+            self._step = 0
+        else:
+            self._heard(answer, now)
 
     def _safe(self, answer: tuple[Module, dict[str, Any]], now: float) -> None:
         """The last of what a module is asked first: it has to be off."""
@@ -187,7 +199,8 @@ class InfyDialog(RequestDialog):
             return None if answer is None else (module, _plausible(answer, module))
 
         failed = partial(self._missed_by, module)
-        return Request(item.question(module.number), parse, done, failed, timeout_s=TIMEOUT_S)
+        retries = RETRIES if self.ready else PATIENT_RETRIES
+        return Request(item.question(module.number), parse, done, failed, TIMEOUT_S, retries)
 
     def _heard(self, answer: tuple[Module, dict[str, Any]], now: float) -> None:
         module, news = answer

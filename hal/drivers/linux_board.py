@@ -8,8 +8,7 @@ watchdog in the supply of the contactor's coil; it changes with each look as lon
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -28,6 +27,7 @@ from hal.drivers.linux_gauges import (
 from hal.drivers.linux_io import Files, GpiodLines
 from hal.drivers.linux_switches import BoardContactor, BoardLock, ContactorPins, LockPins
 from hal.errors import HalError, Kind
+from hal.registry import suggest
 
 URL: Final = "local://board"
 
@@ -78,7 +78,7 @@ def _device(dialog: BoardDialog, role: str, table: Table) -> Driver:
             name,
             Kind.CONFIGURATION,
             f"unknown option {role}",
-            next_step=_hint(role, {*ROLES, "gpio", "heartbeat"}),
+            next_step=suggest(role, {*ROLES, "gpio", "heartbeat"}),
         )
     kind, pins = ROLES[role]
     try:
@@ -88,17 +88,12 @@ def _device(dialog: BoardDialog, role: str, table: Table) -> Driver:
     return device
 
 
-def _hint(key: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"Did you mean {close[0]}?" if close else f"Known: {', '.join(sorted(known))}"
-
-
 def _pins(declared: type[T], table: Table) -> T:
     """The table as declared. ValueError names keys that are missing or unknown."""
     known = {f.name: f for f in fields(declared)}  # type: ignore[arg-type]
     for key in table:
         if key not in known:
-            raise ValueError(f"unknown key {key}. {_hint(key, known)}")
+            raise ValueError(f"unknown key {key}. {suggest(key, known)}")
     missing = [
         key
         for key, f in known.items()

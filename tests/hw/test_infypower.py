@@ -225,6 +225,19 @@ def test_group_finds_its_modules() -> None:
     assert two.device.ratings.max_current_a == 200.0
 
 
+def test_ratings_have_to_be_the_same_twice() -> None:
+    """And another module in the old one's place is found out when it is heard first."""
+    one = rig("beg1k075g")
+    assert one.device.ratings.max_voltage_v == 1000.0
+    one.cut()
+    one.run(5.0)
+    one.wire.emulator.modules[0].converter.max_v = 950.0
+    one.restore()
+    one.run(5.0)
+    assert one.device.ratings.max_voltage_v == 950.0
+    assert not one.device.faults
+
+
 def test_one_dead_module_stops_all() -> None:
     two = rig(modules=(0, 1))
     two.device.drive(400.0, 20.0, lease_s=600.0)
