@@ -22,5 +22,6 @@ TERMINATE of its own. While an EVSE is validating, state C is no wish for energy
 No I/O, clock or randomness: keys, run ids and nonces come from the injected entropy. Never: a key in a log, or an
 answer to a vendor message that did not come from our own modem.
 
-Open first: `link.py`, the life of a link in one procedure; then `ev.py` (a procedure) and `runs.py` (a table).
+Open first: `link.py`, the life of a link in one procedure; then `ev.py` (a procedure) and `runs.py` (a table). What
+an EVSE reports is weighed in `attenuation.py`, and proven over the pilot in `proof.py` (EV) and `validation.py`.
 """

@@ -81,7 +81,9 @@ class EvseSlac(LinkMachine):
             self._await_first()
 
     def _measured(self, level: PilotLevel) -> None:
-        self._changes.append((self.now, level.cp is not None and level.cp.ready))
+        ready = level.cp is not None and level.cp.ready
+        if not self._changes or self._changes[-1][1] is not ready:
+            self._changes.append((self.now, ready))
         super()._measured(level)
 
     def _enter(self, state: LinkState, why: str = "") -> None:

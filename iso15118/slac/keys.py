@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 from iso15118.machine import Entropy
 from iso15118.wire.homeplug import derive_nid
 
-NMK_OCTETS = 16
+NMK_OCTETS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,7 +214,7 @@ def ready_again(run: Run, view: View) -> Step:
 
 def toggled(run: Run, view: View) -> Step:
     """The window is over: tell what was seen."""
-    count = count_toggles(view.pilot, run.since, view.now, view.config.times.validation_detect_s)
+    count = count_toggles(view.pilot, run.since, run.due, view.config.times.validation_detect_s)
     step = _choosing(replace(run, counted=count), view, f"{count} toggles counted")
     return replace(step, send=(_verdict(Verdict.SUCCESS, count),))
 

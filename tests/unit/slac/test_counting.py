@@ -72,6 +72,34 @@ def test_short_dips_are_no_toggles() -> None:
     assert verdicts(evse)[1:] == [(Verdict.SUCCESS, 0)]
 
 
+def test_a_pilot_measured_often_is_counted_as_well() -> None:
+    """Levels come at every measurement, not at changes alone."""
+    bench, ev, evse = listening(VALIDATES)
+    approach(evse, ev)
+    validate(evse, ev)
+    validate(evse, ev, timer=24)
+    for state in (CpState.C, CpState.B, CpState.C, CpState.B):
+        for _ in range(30):
+            evse.give(Update(PilotLevel(state)))
+            bench.run(0.01)
+    bench.run(2.5)
+    assert verdicts(evse)[1:] == [(Verdict.SUCCESS, 2)]
+
+
+def test_toggles_after_the_window_do_not_count_even_if_time_is_served_late() -> None:
+    bench, ev, evse = listening(VALIDATES)
+    approach(evse, ev)
+    validate(evse, ev)
+    validate(evse, ev, timer=9)
+    begun = bench.now
+    for after_s, state in ((0.2, CpState.C), (0.5, CpState.B), (1.2, CpState.C), (1.5, CpState.B)):
+        evse.machine._changes.append((begun + after_s, state is CpState.C))
+    bench.now = begun + 2.0
+    evse.machine.tick(bench.now)
+    bench.drain(evse)
+    assert verdicts(evse)[1:] == [(Verdict.SUCCESS, 1)]
+
+
 def test_the_window_ends_with_tt_evse_vald_toggle() -> None:
     bench, ev, evse = listening(VALIDATES)
     approach(evse, ev)
