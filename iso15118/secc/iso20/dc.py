@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from iso15118.control.common import Check, Contactor, ControlMode
-from iso15118.control.evse import CloseContactor, LockConnector, RunCableCheck, SetDcTarget
+from iso15118.control.evse import CloseContactor, LockConnector, OpenContactor, RunCableCheck, SetDcTarget
 from iso15118.events import Fault
 from iso15118.messages.iso20.dc import (
     BPT_DC_CPDReqEnergyTransferMode,
@@ -327,10 +327,11 @@ def _res_mode(s: View, now: Envelope) -> CLResControlMode:
 
 
 def welding_detection(s: View, req: DC_WeldingDetectionReq) -> Step:
-    """Report the outlet voltage while the EV tests its contactors; the output stays off."""
+    """Report the outlet voltage while the EV tests its contactors; then the station's opens as well."""
     response = DC_WeldingDetectionRes(
         header=s.header,
         response_code=ResponseCode.OK,
         evse_present_voltage=rational(s.evse.voltage_v),
     )
-    return s.reply(response, State.WELDING_DETECTION)
+    over = req.ev_processing is Processing.FINISHED
+    return s.reply(response, State.WELDING_DETECTION, do=(OpenContactor(),) if over else ())

@@ -33,6 +33,8 @@ from iso15118.secc.session import State, Step, View
 
 OUTPUT_OFF: Final[tuple[Command, ...]] = (SetDcTarget(0.0, 0.0), OpenContactor())
 AC_OFF: Final[tuple[Command, ...]] = (SetAcTarget(0.0), OpenContactor())
+CURRENT_GONE_A: Final = 1.0
+"""Below this the EV may open its contactors (IEC 61851-23)."""
 
 
 def power_delivery(s: View, req: PowerDeliveryReq) -> Step:
@@ -159,16 +161,25 @@ def _tolerance_code(offer: Offer, acceptance: PowerToleranceAcceptance | None) -
 
 
 def _stop(s: View, req: PowerDeliveryReq) -> Step:
-    """Current to zero, contactor open, and only then OK."""
+    """AC: contactor open, and only then OK. DC: no current any more, and only then OK."""
     assert s.record.service is not None
-    after = State.SESSION_STOP if s.record.service.is_ac else State.WELDING_DETECTION
+    if s.record.service.is_dc:
+        return _stop_dc(s, req)
     if s.evse.contactor is Contactor.OPEN:
-        return s.reply(
-            _res(s), after, do=OUTPUT_OFF if s.record.service.is_dc else (), energised=False, opening=False
-        )
+        return s.reply(_res(s), State.SESSION_STOP, energised=False, opening=False)
     if s.expired:
         return _contactor_fault(s, req)
-    off = AC_OFF if s.record.service.is_ac else OUTPUT_OFF
+    return s.wait(s.config.timers.contactor_s, do=AC_OFF, opening=True)
+
+
+def _stop_dc(s: View, req: PowerDeliveryReq) -> Step:
+    """The station's contactor stays closed, so that welding detection sees what the EV's does (IEC 61851-23 CC)."""
+    off: tuple[Command, ...] = (SetDcTarget(0.0, 0.0),)
+    if s.evse.contactor is Contactor.OPEN or abs(s.evse.current_a) < CURRENT_GONE_A:
+        return s.reply(_res(s), State.WELDING_DETECTION, do=off, energised=False, opening=False)
+    if s.expired:
+        why = f"{s.evse.current_a:.0f} A still flow"
+        return s.fail(req, ResponseCode.FAILED_POWER_DELIVERY_NOT_APPLIED, why, fault=Fault.LOCAL)
     return s.wait(s.config.timers.contactor_s, do=off, opening=True)
 
 

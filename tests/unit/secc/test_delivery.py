@@ -217,7 +217,6 @@ def test_acceptance_of_a_tolerance_nobody_asked_for() -> None:
     [
         ("AC", [SetAcTarget(0.0), OpenContactor()], S.SESSION_STOP),
         ("AC_BPT", [SetAcTarget(0.0), OpenContactor()], S.SESSION_STOP),
-        ("DC", [SetDcTarget(0.0, 0.0), OpenContactor()], S.WELDING_DETECTION),
     ],
 )
 def test_stop_answers_when_open(service: str, off: list[object], after: State) -> None:
@@ -234,6 +233,35 @@ def test_stop_answers_when_open(service: str, off: list[object], after: State) -
     assert made.at is after
     assert not made.record.energised
     assert not made.issued(Deenergise)
+
+
+@pytest.mark.parametrize("current_a", [100.0, -40.0])
+def test_dc_stop_answers_when_the_current_has_gone(current_a: float) -> None:
+    """The contactor stays closed until welding detection is over: it could not see the outlet otherwise."""
+    made = reach(S.CHARGE_LOOP, "DC")
+    made.obedient = False
+    made.levels(current_a=current_a)
+    assert made.send(made.ev.power_delivery("STOP")) is None
+    assert made.commands == [SetDcTarget(0.0, 0.0)]
+    made.levels(current_a=current_a / 10)
+    assert not made.sent
+    made.levels(current_a=0.4)
+    assert made.sent[-1].response_code is Code.OK
+    assert made.at is S.WELDING_DETECTION
+    assert not made.record.energised
+    assert not made.issued(Deenergise)
+    assert not made.issued(OpenContactor)
+
+
+def test_dc_current_that_does_not_go_fails_the_stop() -> None:
+    made = reach(S.CHARGE_LOOP, "DC")
+    made.obedient = False
+    made.levels(current_a=100.0)
+    assert made.send(made.ev.power_delivery("STOP")) is None
+    made.powered(1.41)
+    assert made.sent[-1].response_code is Code.FAILED_POWER_DELIVERY_NOT_APPLIED
+    assert made.end.fault is Fault.LOCAL
+    assert made.issued(Deenergise)
 
 
 @pytest.mark.parametrize("service", ["AC", "DC"])
@@ -281,9 +309,10 @@ def test_welding_detection_reports_the_voltage_for_as_long_as_the_ev_asks() -> N
         assert response.evse_present_voltage.value * 10.0**response.evse_present_voltage.exponent == (
             pytest.approx(volts)
         )
+    assert not made.commands, "closed while the EV tests its contactors"
     made.send(made.ev.welding(finished=True))
     assert made.at is S.WELDING_DETECTION
-    assert not made.commands
+    assert made.commands == [OpenContactor()]
     made.levels(cp=CpState.B)
     assert made.send(made.ev.session_stop()).response_code is Code.OK
 
