@@ -12,11 +12,10 @@ endian; addresses, keys and identifiers are octets in the order they are sent.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Protocol, TypeVar, dataclass_transform
 
@@ -303,29 +302,33 @@ def _slot(name: str, marks: tuple[Any, ...]) -> Slot:
 def read_fields(cls: type[T], octets: bytes, at: int) -> tuple[T, int]:
     """A declared value from octet `at`, and where it ends. FramingError names field and offset."""
     values: dict[str, Any] = {}
-    for slot in layout(cls):  # type: ignore[arg-type]
-        with _inside(cls, slot.name):
-            values[slot.name], at = slot.wire.read(octets, at + slot.reserved.before)
-        at += slot.reserved.after
+    name = ""
+    try:
+        for slot in layout(cls):  # type: ignore[arg-type]
+            name = slot.name
+            values[name], at = slot.wire.read(octets, at + slot.reserved.before)
+            at += slot.reserved.after
+    except FramingError as error:
+        raise _named(error, cls, name) from None
     return cls(**values), at
 
 
 def write_fields(value: Any) -> bytes:
     """The octets of a declared value. FramingError names the field that does not fit."""
     pieces: list[bytes] = []
-    for slot in layout(type(value)):  # type: ignore[arg-type]
-        with _inside(type(value), slot.name):
-            octets = slot.wire.write(getattr(value, slot.name))
-        pieces += (bytes(slot.reserved.before), octets, bytes(slot.reserved.after))
+    name = ""
+    try:
+        for slot in layout(type(value)):  # type: ignore[arg-type]
+            name = slot.name
+            octets = slot.wire.write(getattr(value, name))
+            pieces += (bytes(slot.reserved.before), octets, bytes(slot.reserved.after))
+    except FramingError as error:
+        raise _named(error, type(value), name) from None
     return b"".join(pieces)
 
 
-@contextlib.contextmanager
-def _inside(cls: type, field: str) -> Iterator[None]:
-    """An error on the way tells where it happened."""
-    try:
-        yield
-    except FramingError as error:
-        error.inside(field)
-        error.inside(cls.__name__)
-        raise
+def _named(error: FramingError, cls: type, field: str) -> FramingError:
+    """The same error, telling in which field of what it happened."""
+    error.inside(field)
+    error.inside(cls.__name__)
+    return error
