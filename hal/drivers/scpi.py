@@ -138,6 +138,7 @@ class ScpiDialog(RequestDialog):
         self._step, self._unproven, self._until = 0, None, now + RESEND_S
 
     def _hear(self, data: bytes, now: float) -> None:
+        # What comes after a failure belongs to it: let it pass, but not for ever, in case the device babbles.
         if not self._waiting and now < self._drained_at:
             self._until = max(self._until, now + PAUSE_S)
         super()._hear(data, now)
@@ -245,7 +246,7 @@ class ScpiDialog(RequestDialog):
             return None
         self.supply.hear_output(True)
         self.off_said = False
-        return self._say(self.profile.on, self._on_was_said)
+        return self._say(self.profile.on, self._on_was_said, self.supply.refused)
 
     def _on_was_said(self, now: float) -> None:
         self.on_said, self._on_at = True, now
@@ -300,12 +301,9 @@ class ScpiDialog(RequestDialog):
         )
 
     def _parse_measured(self, units: str, text: str) -> list[float]:
-        ratings = self.ratings
-        current = max(ratings.max_current_a, ratings.import_max_current_a)
-        power = max(ratings.max_power_w, ratings.import_max_power_w)
-        most = {"V": ratings.max_voltage_v, "A": current, "W": power}
+        most = {unit: BEYOND * self._found[key] for key, _, unit in self.profile.ratings}
         pairs = zip(text.split(","), units, strict=True)
-        return [parse_number(part, unit, BEYOND * most[unit]) for part, unit in pairs]
+        return [parse_number(part, unit, most[unit]) for part, unit in pairs]
 
     def _hear_state(self, state: str, at: float) -> None:
         supply, on = self.supply, state == self.profile.states[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
@@ -10,14 +11,6 @@ from typing import Any
 import pytest
 
 from hal.drivers.scpi import ScpiSupply, supply
-from hal.drivers.scpi_lines import (
-    figure,
-    parse_error,
-    parse_line,
-    parse_number,
-    parse_watchdog,
-    parse_word,
-)
 from hal.drivers.scpi_profiles import DELTA_SM15K, EA_PSB, EA_PSI, Profile
 from hal.errors import HalError, Kind
 from hal.power import DcSupply
@@ -104,65 +97,6 @@ def test_behaviour(line: str, profile: Profile, behaviour: Behaviour) -> None:
     behaviour(wired(profile, LINES[line]()))
 
 
-# --- lines --------------------------------------------------------------------------------------
-
-
-def test_a_line_is_one_line() -> None:
-    assert parse_line(b"12.5V, 33.3A, 420W") is None
-    assert parse_line(b"12.5V, 33.3A, 420W\r\n") == "12.5V, 33.3A, 420W"
-    for data in (b"12.5V\n33.3A\n", b"x" * 300, b"\xff\n"):
-        with pytest.raises(ValueError):
-            parse_line(data)
-
-
-@pytest.mark.parametrize(
-    ("text", "unit", "value"),
-    [
-        ("12.5V", "V", 12.5),
-        (" 33.3A", "A", 33.3),
-        ("420W", "W", 420.0),
-        ("15.0kW", "W", 15_000.0),
-        ("-20.0 A", "A", -20.0),
-        ("+4.000E+02", "V", 400.0),
-        ("0.0012", "A", 0.0012),
-    ],
-)
-def test_numbers_with_their_units(text: str, unit: str, value: float) -> None:
-    assert parse_number(text, unit, 1e6) == value
-
-
-@pytest.mark.parametrize("text", ["12.5A", "mV", "", "1.2.3V", "nan", "inf", "1001V", "400 mV", "0,None"])
-def test_what_is_no_voltage(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no number in V|beyond 1000 V"):
-        parse_number(text, "V", 1000.0)
-
-
-def test_the_error_queue() -> None:
-    assert parse_error('0,"No error"') == parse_error("0,None") == ""
-    assert parse_error('-222,"Data out of range"') == '-222,"Data out of range"'
-    for text in ('9,"No error"', "8,None", "400.0V", "ON", ""):
-        with pytest.raises(ValueError, match=r"contradicts itself|no answer"):
-            parse_error(text)
-
-
-def test_words_and_watchdogs() -> None:
-    assert parse_word(("ON", "OFF"), "ON ") == "ON"
-    with pytest.raises(ValueError, match="'ONE' is none of ON, OFF"):
-        parse_word(("ON", "OFF"), "ONE")
-    assert [parse_watchdog(text) for text in ("2000", "0", "-1")] == [2000, 0, -1]
-    for text in ("000", "-2", "2e3", "1.5"):
-        with pytest.raises(ValueError, match="no state of a watchdog"):
-            parse_watchdog(text)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(400.0, "400"), (20.0, "20"), (0.0, "0"), (-20.5, "20.5"), (1.9999, "1.999"), (1e-9, "0"), (0.3, "0.3")],
-)
-def test_a_set_point_is_never_rounded_up(value: float, text: str) -> None:
-    assert figure(value) == text
-
-
 # --- what is said -------------------------------------------------------------------------------
 
 
@@ -246,6 +180,18 @@ def test_plus_is_into_the_ev(profile: Profile) -> None:
         rig.run(5.0)
         assert rig.device.current.value == pytest.approx(amps, abs=0.1)
         assert rig.device.voltage.value == pytest.approx(400.0 + 0.1 * amps, abs=0.2)
+
+
+def test_limits_narrow_what_is_asked_for_but_not_what_is_measured() -> None:
+    rig = wired(EA_PSB, max_voltage_v=500.0, max_current_a=10.0)
+    device, emulator = ea(rig)
+    emulator.battery = (800.0, 0.1)
+    rig.run(5.0)
+    assert device.voltage.value == 800.0
+    assert not device.faults
+    for volts, amps in ((501.0, 1.0), (400.0, 11.0), (400.0, -11.0)):
+        with pytest.raises(HalError, match=r"rated for (0 to 500|-10 to 10)"):
+            device.drive(volts, amps)
 
 
 def test_a_source_takes_nothing() -> None:
@@ -467,6 +413,39 @@ async def _drive_over(serve: Any, name: str, emulator: ScpiSupplyEmulator) -> No
         await _until(device, lambda: emulator.on)
         await device.close()
         assert not emulator.on
+
+
+ALONE = """
+import asyncio, sys
+from hal.registry import make
+
+async def main():
+    supply = make("delta-sm15k", url=sys.argv[1])
+    await supply.open()
+    supply.drive(400.0, 5.0, lease_s=1000.0)
+    await asyncio.sleep(1000.0)
+
+asyncio.run(main())
+"""
+
+
+async def _kill_the_controller() -> None:
+    emulator = DeltaSm15k()
+    async with serve_tcp(emulator) as server:
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", ALONE, server.url)
+        async with asyncio.timeout(20):
+            while not emulator.on:  # noqa: ASYNC110 - an emulator tells nobody
+                await asyncio.sleep(0.02)
+        process.kill()
+        await process.wait()
+        async with asyncio.timeout(3):
+            while emulator.on:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert emulator.tripped
+
+
+def test_a_controller_that_is_killed_leaves_the_output_off() -> None:
+    asyncio.run(_kill_the_controller())
 
 
 def test_over_tcp() -> None:
