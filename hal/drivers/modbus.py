@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from hal.drivers import ports
-from hal.drivers.dialog import MISSES, Dialog, Request, RequestDialog
+from hal.drivers.dialog import COMMUNICATION, MISSES, Dialog, Request, RequestDialog
 from hal.drivers.link import Link
 from hal.drivers.modbus_frames import (
     READ_HOLDING,
@@ -31,6 +31,7 @@ from hal.drivers.modbus_frames import (
     write_single_request,
 )
 from hal.errors import HalError, Kind
+from hal.types import Fault, Severity
 
 LINE: Final = {"baud": "19200", "parity": "E"}
 GAP_S: Final = 0.02
@@ -84,6 +85,10 @@ class Bus(Dialog):
         """The line has become free; it has to be silent for a moment."""
         self._free_at = now + self._gap_s
 
+    def blame(self, reason: str) -> None:
+        """Why opening fails, if it does."""
+        self.trouble = Fault(COMMUNICATION, Severity.STOP, detail=reason)
+
     def lost(self, reason: str, now: float) -> None:
         """The connection is gone, for all units."""
         self._connected = False
@@ -100,7 +105,7 @@ class Bus(Dialog):
         super().ended()
 
     def _start(self, now: float) -> None:
-        self._connected, self._free_at = True, -math.inf
+        self._connected, self._free_at, self.trouble = True, -math.inf, None
         for unit in self._units:
             unit.opened(now)
 
@@ -148,6 +153,8 @@ class Unit(RequestDialog):
         self.users: set[object] = set()
         self.decided = False
         """Known, or asked in vain for long enough."""
+        self.why = "no answer"
+        """Why it could not be asked, the last time that it could not."""
         self._bus = bus
         self._rounds = 0
         self._vain: dict[bytes, int] = {}  # request -> how often in a row without an answer
@@ -259,7 +266,10 @@ class Unit(RequestDialog):
         super()._try_again(reason, now)
 
     def _give_up(self, request: Request, reason: str, now: float) -> None:
-        self._rounds += not self.ready
+        if not self.ready:
+            self._rounds += 1
+            self.why = reason
+            self._bus.blame(f"unit {self.address}: {reason}")
         super()._give_up(request, reason, now)
 
 
@@ -288,7 +298,7 @@ class _Share:
             self._bus.dismiss(unit, user)
             raise
         if not unit.ready:
-            why = f"unit {unit.address} does not answer"
+            why = f"unit {unit.address} does not answer ({unit.why})"
             error = unit.refusal or HalError(
                 unit.name, Kind.TIMEOUT, why, next_step="Check its address, power, wiring and line settings"
             )

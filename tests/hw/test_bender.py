@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hal.drivers import bender
-from hal.drivers.bender import BenderMonitor, Measurement, isolation_monitor
+from hal.drivers.bender import BEGIN_S, SELF_TEST_S, BenderMonitor, Measurement, isolation_monitor
 from hal.drivers.modbus import Bus
 from hal.registry import make
 from hal.safety import IsolationMonitor
@@ -116,8 +115,8 @@ def test_a_self_test_is_not_passed_before_it_has_begun() -> None:
 @pytest.mark.parametrize(
     ("spoil", "after_s", "why"),
     [
-        (lambda unit: setattr(unit, "deaf", True), bender.BEGIN_S, "did not begin"),
-        (lambda unit: setattr(unit.monitor, "test_hangs", True), bender.SELF_TEST_S, "did not end"),
+        (lambda unit: setattr(unit, "deaf", True), BEGIN_S, "did not begin"),
+        (lambda unit: setattr(unit.monitor, "test_hangs", True), SELF_TEST_S, "did not end"),
         (lambda unit: setattr(unit.monitor, "test_fails", True), 5.0, "reports an error"),
     ],
     ids=["deaf", "hangs", "fails"],
@@ -234,4 +233,5 @@ def test_over_a_pty() -> None:
 
 
 def test_the_line_is_8e1_as_shipped() -> None:
-    assert bender.LINE == {"baud": "19200", "parity": "E", "bits": "8", "stop": "1"}
+    line = isolation_monitor("serial:///dev/ttyX")._dialog._bus.line  # type: ignore[attr-defined]
+    assert (line._options["baud"], line._options["parity"]) == ("19200", "E")

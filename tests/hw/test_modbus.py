@@ -222,7 +222,7 @@ def test_a_unit_that_is_not_there_cannot_be_opened_but_its_neighbour_can() -> No
     pair = Pair()
     pair.sdm.mute = True
     pair.open(pair.monitor)
-    with pytest.raises(HalError, match="unit 1 does not answer") as caught:
+    with pytest.raises(HalError, match=r"unit 1 does not answer \(no answer\)") as caught:
         pair.open(pair.meter)
     assert caught.value.kind is Kind.TIMEOUT
     pair.monitor.start()
@@ -241,6 +241,16 @@ def test_nobody_there_at_all() -> None:
         pair.open(pair.monitor)
     assert caught.value.kind is Kind.TIMEOUT
     assert not pair.wire.connected
+
+
+def test_a_line_with_wrong_settings_is_told_from_a_dead_one() -> None:
+    why: list[str] = []
+    pair = Pair(noise=Noise(1, corrupted=1.0))
+    pair.line.blame = why.append  # type: ignore[method-assign]
+    with pytest.raises(HalError):
+        pair.open(pair.monitor)
+    assert why
+    assert all("unit 3: an answer that makes no sense" in reason for reason in why)
 
 
 def test_one_that_closes_is_stopped_first_while_the_other_goes_on() -> None:
