@@ -26,9 +26,11 @@ SINGLE: Final = 0x0A
 """Device number of a frame to one module."""
 GROUP: Final = 0x0B
 """Device number of a frame to a group."""
+STARTING: Final = 7
 ERRORS: Final = MappingProxyType(
-    {2: "the command is unknown", 3: "the data are invalid", 7: "it is starting"}
+    {2: "the command is unknown", 3: "the data are invalid", STARTING: "it is starting"}
 )
+"""What the error field of an answer says."""
 COUNT: Final = 0x02
 """Command: how many modules a group has; they are numbered from 0."""
 
@@ -134,32 +136,27 @@ class Item:
 
         ValueError where it says that something is wrong, or what makes no sense.
         """
-        for sender, frame in _heard(module, records):
-            if sender.command == self.command and frame.data.startswith(self.code):
+        for sender, frame in to_controller(records):
+            asked = sender.source == module and sender.command == self.command
+            if asked and frame.data.startswith(self.code):
                 if sender.error:
                     raise ValueError(ERRORS.get(sender.error, f"error {sender.error}"))
                 return self.decode(frame.data)
         return None
 
 
-def _heard(module: int, records: bytes) -> Iterator[tuple[Identifier, Frame]]:
-    """Whole frames of this module to the controller."""
+def to_controller(records: bytes) -> Iterator[tuple[Identifier, Frame]]:
+    """Whole frames to the controller; others on the bus are not for us."""
     for frame in unpack(records):
         sender = Identifier.split(frame.identifier)
-        ours = (
-            sender.destination == CONTROLLER
-            and sender.source in (module, CONTROLLER)
-            and sender.source == module
-        )
-        if frame.extended and len(frame.data) == 8 and ours:
+        if sender.destination == CONTROLLER and frame.extended and len(frame.data) == 8:
             yield sender, frame
 
 
 def group_size(records: bytes) -> int | None:
     """How many modules the group has that was asked, or None while nobody has said so."""
-    for frame in unpack(records):
-        sender = Identifier.split(frame.identifier)
-        if (sender.destination, sender.command) == (CONTROLLER, COUNT) and len(frame.data) == 8:
+    for sender, frame in to_controller(records):
+        if sender.command == COUNT:
             if not frame.data[2]:
                 raise ValueError("a group without modules")
             return frame.data[2]
@@ -171,12 +168,14 @@ class Family:
     """How one family of modules is spoken to.
 
     `ratings` and `polls` (with periods, s) name what is read, out of `items`. `set(V, A)` are the commands, with
-    their data, that set a module; currents are rounded down. `switch` is the command, `off` and `on` its data.
+    their data, that set a module; currents are rounded down. `switch` is the command to switch it, `off` and `on`
+    its data. `writes` are all commands that change something.
     """
 
     items: Mapping[str, Item]
     ratings: tuple[str, ...]
     polls: Mapping[str, float]
+    writes: frozenset[int]
     switch: int
     off: bytes
     on: bytes
@@ -202,6 +201,7 @@ V1_13: Final = Family(
     },
     ratings=("capability",),
     polls={"output": 0.2, "status": 0.25},
+    writes=frozenset({0x1A, 0x1C}),
     switch=0x1A,
     off=b"\1" + bytes(7),
     on=bytes(8),
@@ -221,6 +221,7 @@ BEG1K075G: Final = Family(
     },
     ratings=("most_volts", "least_volts", "amps", "watts"),
     polls={"voltage": 0.3, "current": 0.3, "status": 0.3, "direction": 0.6},
+    writes=frozenset({0x24}),
     switch=0x24,
     off=_word(0x1110, 0xA1),
     on=_word(0x1110, 0xA0),

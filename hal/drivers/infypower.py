@@ -21,13 +21,17 @@ from hal.drivers.dialog import MISSES, RESEND_S, RETRIES, Polls, Request, Reques
 from hal.drivers.driver import LeasedDriver
 from hal.drivers.infy_frames import (
     COUNT,
+    ERRORS,
     EVERYBODY,
     FAMILIES,
     FAULTS,
     GROUP,
+    STARTING,
     Family,
+    Identifier,
     Status,
     group_size,
+    to_controller,
     to_module,
 )
 from hal.drivers.link import Link
@@ -45,6 +49,7 @@ PATIENT_RETRIES: Final = 5
 """While the modules are identified: one failure begins it anew."""
 BITRATE: Final = 125_000
 SWITCHED_OFF: Final = Fault("switched_off", Severity.STOP, detail="a module has switched itself off")
+REFUSED: Final = "command_refused"
 
 Order = tuple[str, float, float]
 """What a module is told: "off", "mode" (1.0 for inverter) or "run" with V and A."""
@@ -119,6 +124,14 @@ class InfyDialog(RequestDialog):
         self.family, self.group = family, group
         self.modules = [Module(number, family) for number in modules]
         self.supply: InfySupply | None = None
+
+    def _hear(self, data: bytes, now: float) -> None:
+        ours = bytearray()
+        for sender, frame in to_controller(data):
+            ours += frame.pack()
+            if self.supply is not None and sender.command in self.family.writes:
+                self.supply.answered(sender)
+        super()._hear(bytes(ours), now)
 
     # --- until it is ready ----------------------------------------------------------------------
 
@@ -326,6 +339,16 @@ class InfySupply(LeasedDriver):
         if not self.leased(self._now) or module not in self._infy.modules[: self._used]:
             return None
         return volts, amps / self._used
+
+    def answered(self, sender: Identifier) -> None:
+        """A module answers to a command: refused it is a fault, but it is the status that counts."""
+        if sender.source not in [module.number for module in self._infy.modules]:
+            return
+        if sender.error in (0, STARTING):
+            self.clear(REFUSED)
+        else:
+            why = ERRORS.get(sender.error, f"error {sender.error}")
+            self.blame(Fault(REFUSED, Severity.WARNING, detail=f"module {sender.source}: {why}"))
 
     def look(self, module: Module, status: Status) -> None:
         """A module tells how it is; what it says twice in a row counts."""

@@ -238,6 +238,29 @@ def test_ratings_have_to_be_the_same_twice() -> None:
     assert not one.device.faults
 
 
+def test_a_refused_command_is_told() -> None:
+    one = rig("beg1k075g")
+    answer = Identifier(0, 0xF0, 0x24, error=3)
+    one.wire.dialog.received(Frame(answer.join(), bytes(8)).pack(), one.now)
+    assert {(fault.code, fault.detail) for fault in one.device.faults} == {
+        ("command_refused", "module 0: the data are invalid")
+    }
+    one.run(1.5)
+    assert not one.device.faults, "the next one was accepted"
+
+
+def test_a_busy_bus_does_no_harm() -> None:
+    """Other devices talk, too: more than fits between a question and its answer."""
+    one = rig()
+    one.device.drive(400.0, 20.0, lease_s=60.0)
+    for number in range(300):
+        foreign = b"".join(Frame(0x0283F100 | number % 256, bytes(8)).pack() for _ in range(100))
+        one.wire.dialog.received(foreign, one.now)
+        one.run(0.01)
+    assert one.truth.on
+    assert not one.device.faults
+
+
 def test_one_dead_module_stops_all() -> None:
     two = rig(modules=(0, 1))
     two.device.drive(400.0, 20.0, lease_s=600.0)

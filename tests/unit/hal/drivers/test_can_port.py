@@ -6,8 +6,6 @@ import asyncio
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -16,10 +14,11 @@ from hypothesis import strategies as st
 
 from hal import registry
 from hal.drivers import can_port, ports
-from hal.drivers.can_port import CanPort, Frame, unpack
+from hal.drivers.can_port import Frame, unpack
 from hal.drivers.infypower import supply
 from hal.errors import HalError, Kind
 from hal.testing.emulators.infypower import InfyBus, InfyModule
+from hal.testing.emulators.serve_can import serve_can
 
 can = pytest.importorskip("can", reason="python-can is not installed (extra can)")
 
@@ -29,41 +28,11 @@ def url() -> str:
     return f"can://{uuid.uuid4().hex}?interface=virtual"
 
 
-class Far:
-    """The other end of a virtual bus, on which an emulator answers in real time."""
-
-    def __init__(self, url: str, emulator: InfyBus) -> None:
-        self.emulator = emulator
-        self.port = self._open(url)
-
-    def _open(self, url: str) -> CanPort:
-        return can_port.connect(url, ports.check(url), {}, self._heard, lambda reason: None)
-
-    def _heard(self, data: bytes) -> None:
-        self.emulator.received(data, time.monotonic())
-
-    def turn(self) -> None:
-        self.emulator.tick(time.monotonic())
-        while message := self.emulator.to_send():
-            self.port.write(message)
-
-
-@asynccontextmanager
-async def on_the_bus(url: str, emulator: InfyBus) -> AsyncIterator[Far]:
-    far = Far(url, emulator)
-    emulator.tick(time.monotonic() - 10.0)  # booted long ago
-
-    async def turn() -> None:
-        while True:
-            far.turn()
-            await asyncio.sleep(0.002)
-
-    task = asyncio.create_task(turn())
-    try:
-        yield far
-    finally:
-        task.cancel()
-        far.port.close()
+def modules(*numbers: int) -> InfyBus:
+    """Modules that have been switched on long ago."""
+    bus = InfyBus([InfyModule(number) for number in numbers])
+    bus.tick(time.monotonic() - 10.0)
+    return bus
 
 
 async def until(condition: Any, within_s: float = 5.0) -> None:
@@ -114,8 +83,8 @@ def test_without_python_can(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_supply_over_a_bus(url: str) -> None:
     async def run() -> None:
-        bus = InfyBus([InfyModule(0), InfyModule(1)])
-        async with on_the_bus(url, bus):
+        bus = modules(0, 1)
+        async with serve_can(bus, url):
             device = supply(url, modules=[0, 1])
             await device.open()
             device.drive(400.0, 20.0, lease_s=5.0)
@@ -129,8 +98,8 @@ def test_a_supply_over_a_bus(url: str) -> None:
 
 def test_a_bus_that_breaks_is_opened_again(url: str) -> None:
     async def run() -> None:
-        bus = InfyBus([InfyModule(0)])
-        async with on_the_bus(url, bus):
+        bus = modules(0)
+        async with serve_can(bus, url):
             device = supply(url)
             await device.open()
             device.drive(400.0, 20.0, lease_s=5.0)
@@ -141,6 +110,21 @@ def test_a_bus_that_breaks_is_opened_again(url: str) -> None:
             assert "communication" in {fault.code for fault in device.faults}
             await until(lambda: not device.faults)
             assert not bus.modules[0].on, "and nothing is energised until told again"
+            await device.close()
+
+    asyncio.run(run())
+
+
+def test_modules_that_are_unplugged_and_come_back(url: str) -> None:
+    async def run() -> None:
+        bus = modules(0)
+        async with serve_can(bus, url) as server:
+            device = supply(url)
+            await device.open()
+            await server.unplug()
+            await until(lambda: device.faults)
+            await server.plug()
+            await until(lambda: not device.faults)
             await device.close()
 
     asyncio.run(run())
