@@ -70,7 +70,11 @@ def float_registers(value: float) -> list[int]:
 
 
 class ModbusSlave(Emulator):
-    """The line. `tcp`: frames of Modbus TCP in place of RTU."""
+    """The line. `tcp`: frames of Modbus TCP in place of RTU.
+
+    `least_gap_s`: the shortest silence seen between an answer and the next request; negative for a request into an
+    answer, as it must not happen on two wires.
+    """
 
     def __init__(self, units: Mapping[int, SlaveUnit], *, tcp: bool = False) -> None:
         super().__init__()
@@ -78,6 +82,8 @@ class ModbusSlave(Emulator):
         self._heard = bytearray()
         self._heard_at = -math.inf
         self._answers: list[tuple[float, bytes]] = []
+        self._answered_at = -math.inf
+        self.least_gap_s = math.inf
 
     @property
     def _due_s(self) -> float:
@@ -95,8 +101,11 @@ class ModbusSlave(Emulator):
             unit.pass_time(dt)
         while self._answers and self._answers[0][0] <= self.now + 1e-9:
             self._send(self._answers.pop(0)[1])
+            self._answered_at = self.now
 
     def _hear(self, data: bytes) -> None:
+        free_at = self._answers[-1][0] if self._answers else self._answered_at
+        self.least_gap_s = min(self.least_gap_s, self.now - free_at)
         if self.now - self._heard_at > SILENCE_S:
             self._heard.clear()
         self._heard_at = self.now
