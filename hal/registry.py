@@ -53,6 +53,8 @@ DRIVERS: Final[dict[str, str]] = {
 BOARDS: Final[dict[str, str]] = {
     "linux-board": "hal.drivers.linux_board:board",
     "chargebyte": "hal.drivers.chargebyte:board",
+    "yeti": "hal.drivers.yeti:board",
+    "yeti-ev": "hal.drivers.yeti_ev:board",
 }
 """Name -> "module:factory" of what has several devices on one connection: the factory makes them all, role ->
 device (the roles of `bundle`). A name may stand in `DRIVERS`, too, for a board that is used for one role."""

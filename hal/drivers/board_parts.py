@@ -18,7 +18,7 @@ from hal.safety import NOT_CLOSING, WELDED
 from hal.types import LEASE_S, NOTHING, ContactorState, CpState, Fault, Sample, Severity
 
 POSITION_S: Final = 0.5
-"""A contactor whose report disagrees for so long is broken: its own time, a report and a command."""
+"""A contactor is broken when two reports so far apart disagree with the command, and none between agrees."""
 
 
 class ToldPilot(Driver):
@@ -103,7 +103,7 @@ class ToldContactor(LeasedDriver):
         self._position_s = position_s
         self._state = ContactorState.UNKNOWN
         self._commanded = False
-        self._agreed_at = math.inf
+        self._disagrees_since = math.inf
 
     @property
     def state(self) -> ContactorState:
@@ -130,11 +130,14 @@ class ToldContactor(LeasedDriver):
         self._set("_state", position)
         wanted = self.leased(now)
         expected = ContactorState.CLOSED if wanted else ContactorState.OPEN
-        if wanted is not self._commanded or position is expected or (wanted and not may_close):
-            self._commanded, self._agreed_at = wanted, now
-        elif now >= self._agreed_at + self._position_s:
+        if position is expected or (wanted and not may_close):
+            self._disagrees_since = math.inf
+        elif wanted is not self._commanded or self._disagrees_since == math.inf:
+            self._disagrees_since = now
+        elif now >= self._disagrees_since + self._position_s:
             self.blame(NOT_CLOSING if wanted else WELDED)
             self.forget()
+        self._commanded = wanted
 
     @property
     def settled(self) -> bool:
@@ -144,7 +147,7 @@ class ToldContactor(LeasedDriver):
     def unknown(self) -> None:
         """The position is not known."""
         self._set("_state", ContactorState.UNKNOWN)
-        self._agreed_at = math.inf
+        self._disagrees_since = math.inf
 
     def _persists(self, code: str) -> bool:
         return code == WELDED.code and self._state is not ContactorState.OPEN

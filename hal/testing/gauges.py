@@ -180,13 +180,22 @@ def _counted(rig: Rig, import_wh: float, export_wh: float) -> bool:
 def _counts(rig: Rig) -> None:
     soon(rig, _has_a_reading)
     import_wh, export_wh = rig.device.reading.import_wh, rig.device.reading.export_wh
-    for more, back in ((100.0, 0.0), (0.0, 50.0), (1234.0, 567.0)):
+    for more in (100.0, 1234.0):
+        rig.truth.count(more, 0.0)
+        import_wh += more
+        soon(rig, _counted, import_wh, export_wh)
+
+
+def _counts_what_goes_back(rig: Rig) -> None:
+    soon(rig, _has_a_reading)
+    import_wh, export_wh = rig.device.reading.import_wh, rig.device.reading.export_wh
+    for more, back in ((0.0, 50.0), (1234.0, 567.0)):
         rig.truth.count(more, back)
         import_wh, export_wh = import_wh + more, export_wh + back
         soon(rig, _counted, import_wh, export_wh)
 
 
-METER: Final = (*COMMON, behaviour(_counts))
+METER: Final = (*COMMON, behaviour(_counts), behaviour(_counts_what_goes_back, "export"))
 
 
 def _charge_is(rig: Rig, soc_percent: float) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hal.drivers import chargebyte
+from hal.drivers import chargebyte, yeti, yeti_ev
 from hal.testing.emulators.chargebyte import SafetyController
 from hal.testing.emulators.outlet import Outlet
+from hal.testing.emulators.yeti import YetiBoard, YetiEvBoard
 from hal.testing.noise import Noise
 from hal.testing.wire import Wire, WiredRig
 from hal.types import CpState
@@ -122,3 +123,68 @@ def controller_rig(
         watchdog_s=1.5,
         reconnect_s=3.0 * slow,
     )
+
+
+# --- Yeti ---------------------------------------------------------------------------------------
+
+
+class YetiMeterTruth(OutletTruth):
+    def __init__(self, board: YetiBoard) -> None:
+        super().__init__(board.outlet)
+        self.board = board
+
+    def count(self, import_wh: float, export_wh: float) -> None:
+        self.board.wh += import_wh
+
+
+class EvPilotTruth:
+    """The car's line seen from the station."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self.line = outlet.line
+
+    @property
+    def safe(self) -> bool:
+        return self.line.state is CpState.B
+
+    @property
+    def state(self) -> CpState:
+        return self.line.state
+
+    def station(self, duty: float) -> None:
+        self.line.duty = duty
+
+    def plug(self, plugged: bool) -> None:
+        self.line.plugged = plugged
+
+
+def _yeti(dialog: Any, board: Any, role: str, truth: Any, line: str, seed: int, hang_up: bool) -> WiredRig:
+    wire = Wire(dialog, board, noise=Noise(seed, **NOISES[line]), hang_up=hang_up)
+    slow = 3.0 if line == "bad" else 1.0
+    rig = WiredRig(
+        wire,
+        dialog.devices()[role],
+        truth,
+        settle_s=4.0 * slow,
+        noticed_s=6.5,
+        watchdog_s=6.5,
+        reconnect_s=3.0 * slow,
+    )
+    # A board that has been on for a while: where it says nothing of a restart, its time does.
+    rig.run(20.0 if line == "bad" else 0.0)
+    return rig
+
+
+def yeti_rig(role: str, line: str = "clean", seed: int = 1, *, hang_up: bool = False) -> WiredRig:
+    """A device of the station's board."""
+    board = YetiBoard()
+    truths: dict[str, Any] = {"pilot": PilotTruth, "contactor": ContactorTruth, "lock": LockTruth}
+    truth = YetiMeterTruth(board) if role == "meter" else truths.get(role, ProximityTruth)(board.outlet)
+    return _yeti(yeti.BoardDialog("board"), board, role, truth, line, seed, hang_up)
+
+
+def yeti_ev_rig(role: str, line: str = "clean", seed: int = 1, *, hang_up: bool = False) -> WiredRig:
+    """A device of the car's board."""
+    board = YetiEvBoard()
+    truth = EvPilotTruth(board.outlet) if role == "pilot" else ContactorTruth(board.outlet)
+    return _yeti(yeti_ev.EvBoardDialog("car"), board, role, truth, line, seed, hang_up)

@@ -44,6 +44,8 @@ class Emulator:
             dt = min(max(self._due_s, _LEAST_STEP_S), now - self.now)
             self.now = now if now - self.now - dt <= 1e-9 else self.now + dt
             self._pass(dt)
+        if self._due_s <= 0.0:
+            self._pass(0.0)
 
     def to_send(self) -> bytes:
         """The next message that is to go out; b"" when there is none."""
