@@ -94,8 +94,8 @@ class Module:
         """
         if self.told is None or order[0] != self.told[0]:
             self.obeyed = False
+            self.polls.hasten("status")
         self.told, self.told_at = order, now
-        self.polls.hasten("status")
         return b"".join(to_module(self.number, *command).pack() for command in self._commands(order))
 
     def _commands(self, order: Order) -> Iterable[tuple[int, bytes]]:
@@ -124,6 +124,7 @@ class InfyDialog(RequestDialog):
         self.family, self.group = family, group
         self.modules = [Module(number, family) for number in modules]
         self.supply: InfySupply | None = None
+        self._told_last = False
 
     def _hear(self, data: bytes, now: float) -> None:
         ours = bytearray()
@@ -151,7 +152,8 @@ class InfyDialog(RequestDialog):
         return self._question(module, name, self._safe if name == "status" else self._rated)
 
     def _found(self, count: int, now: float) -> None:
-        self.modules = [Module(number, self.family) for number in range(count)]
+        known = {module.number: module for module in self.modules}
+        self.modules = [known.get(number) or Module(number, self.family) for number in range(count)]
 
     def _rated(self, answer: tuple[Module, dict[str, Any]], now: float) -> None:
         """What is read once and holds for long has to be the same twice."""
@@ -172,14 +174,17 @@ class InfyDialog(RequestDialog):
     # --- from then on ---------------------------------------------------------------------------
 
     def _next(self, now: float) -> Request | None:
-        for module in self.modules:
-            order = self._order(module)
-            if order != module.told or now >= module.told_at + RESEND_S:
-                return Request(module.tell(order, now))
-        due = [module for module in self.modules if module.polls.due_at <= now]
+        """Switching off comes first; other orders and questions take turns, so that neither waits for ever."""
+        stale = [m for m in self.modules if self._order(m) != m.told or now >= m.told_at + RESEND_S]
+        due = [m for m in self.modules if m.polls.due_at <= now]
+        module = min(stale, key=lambda m: (self._order(m) != OFF, m.told_at), default=None)
+        if module is not None and (self._order(module) == OFF or not self._told_last or not due):
+            self._told_last = True
+            return Request(module.tell(self._order(module), now))
         if not due:
             return None
-        module = min(due, key=lambda module: module.polls.due_at)
+        self._told_last = False
+        module = min(due, key=lambda m: m.polls.due_at)
         name = module.polls.due(now)
         assert name is not None
         module.polls.asked(name, now)
@@ -257,7 +262,7 @@ class InfySupply(LeasedDriver):
 
     @property
     def ratings(self) -> DcRatings:
-        """Of all modules together; what the slowest learner knows before `open` is nothing."""
+        """Of all modules together; all zero before they are known."""
         modules = [m.known for m in self._infy.modules if "max_v" in m.known and "max_w" in m.known]
         if not modules:
             return DcRatings(0.0, 0.0, 0.0)
@@ -297,7 +302,7 @@ class InfySupply(LeasedDriver):
             raise HalError(
                 self._name, Kind.OUT_OF_RANGE, f"{voltage_v} V, rated for {least_v:g} to {most_v:g} V"
             )
-        least_a, most_a = -ratings.import_max_current_a, ratings.max_current_a
+        least_a, most_a = 0.0 - ratings.import_max_current_a, ratings.max_current_a
         if not least_a <= current_a <= most_a:
             raise HalError(
                 self._name, Kind.OUT_OF_RANGE, f"{current_a} A, rated for {least_a:g} to {most_a:g} A"

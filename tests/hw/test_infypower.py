@@ -249,6 +249,19 @@ def test_a_refused_command_is_told() -> None:
     assert not one.device.faults, "the next one was accepted"
 
 
+def test_fast_set_points_do_not_keep_it_from_looking() -> None:
+    four = rig("beg1k075g", modules=(0, 1, 2, 3))
+    for number in range(100):
+        four.device.drive(400.0, 40.0 + number / 10, lease_s=1.0)
+        four.run(0.05)
+    assert four.device.voltage.fresh(four.now, 2.0)
+    assert four.device.on
+    assert four.truth.current_limit_a == pytest.approx(49.9, abs=2.0)
+    four.device.off()
+    four.run(0.5)
+    assert four.truth.safe, "switching off comes before all else"
+
+
 def test_a_busy_bus_does_no_harm() -> None:
     """Other devices talk, too: more than fits between a question and its answer."""
     one = rig()
