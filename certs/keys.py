@@ -96,16 +96,20 @@ class HardwareKey(ec.EllipticCurvePrivateKey):
 
     @property
     def curve(self) -> ec.EllipticCurve:
+        """The curve of the key."""
         return self._public_key.curve
 
     @property
     def key_size(self) -> int:
+        """Bits of the curve's order."""
         return self._public_key.key_size
 
     def public_key(self) -> ec.EllipticCurvePublicKey:
+        """The public half, which is known outside."""
         return self._public_key
 
     def sign(self, data: Any, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
+        """An ECDSA signature (DER) over data or, with Prehashed, over a digest."""
         algorithm = signature_algorithm.algorithm
         if isinstance(algorithm, Prehashed):
             digest = bytes(data)
@@ -118,6 +122,7 @@ class HardwareKey(ec.EllipticCurvePrivateKey):
         return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
 
     def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> bytes:
+        """The shared secret: the x-coordinate, as wide as the curve wants."""
         if self._exchange_point is None:
             raise CertsError("key", "its hardware offers no key agreement")
         size = (self.key_size + 7) // 8
@@ -126,9 +131,11 @@ class HardwareKey(ec.EllipticCurvePrivateKey):
         return self._exchange_point(point).rjust(size, b"\0")
 
     def private_numbers(self) -> NoReturn:
+        """Not offered."""
         raise CertsError("key", "it cannot leave its hardware")
 
     def private_bytes(self, *_: object) -> NoReturn:
+        """Not offered."""
         raise CertsError("key", "it cannot leave its hardware")
 
     def __copy__(self) -> HardwareKey:
@@ -145,15 +152,19 @@ class HardwareEd448Key(ed448.Ed448PrivateKey):
         self._public_key, self._sign_message = public_key, sign_message
 
     def public_key(self) -> ed448.Ed448PublicKey:
+        """The public half, which is known outside."""
         return self._public_key
 
     def sign(self, data: Any) -> bytes:
+        """An Ed448 signature over the data."""
         return self._sign_message(bytes(data))
 
     def private_bytes(self, *_: object) -> NoReturn:
+        """Not offered."""
         raise CertsError("key", "it cannot leave its hardware")
 
     def private_bytes_raw(self) -> NoReturn:
+        """Not offered."""
         raise CertsError("key", "it cannot leave its hardware")
 
     def __copy__(self) -> HardwareEd448Key:
@@ -176,7 +187,7 @@ def belongs_to(key: PrivateKey, public_key: Any) -> bool:
 # --- keys in memory and in files -------------------------------------------------------------------
 
 
-class MemoryKeyStore:
+class MemoryKeyStore(KeyStore):
     """Keys that are gone with the process."""
 
     def __init__(self) -> None:
@@ -200,7 +211,7 @@ class MemoryKeyStore:
         del self._keys[demand_known(name, self.names())]
 
 
-class FileKeyStore:
+class FileKeyStore(KeyStore):
     """A folder of PKCS#8 files, one a key, readable by the owner alone.
 
     They are encrypted with `passphrase`. Without one, `unencrypted=True` has to be said.

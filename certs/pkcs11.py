@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from certs.curves import ED448, SECP256R1, SECP521R1, Curve, PrivateKey
 from certs.errors import CertsError
-from certs.keys import HardwareEd448Key, HardwareKey, demand_free, demand_known
+from certs.keys import HardwareEd448Key, HardwareKey, KeyStore, demand_free, demand_known
 
 _CURVES: Final = (SECP256R1, SECP521R1)
 _ED448_PARAMETERS: Final = b"\x13\x0aedwards448"
 """CKA_EC_PARAMS as the curve's name (PrintableString), the form SoftHSM and PKCS#11 3.0 know."""
 
 
-class Pkcs11KeyStore:
+class Pkcs11KeyStore(KeyStore):
     """The keys of one token. `module` is the path of the maker's library, `label` the token's; `pin` is asked at login."""
 
     def __init__(self, module: str, label: str, pin: Callable[[], str]) -> None:

@@ -33,6 +33,7 @@ COMMANDS: Final = MappingProxyType(
         "decode": "V2GTP frames, EXI or a capture file into JSON or XML",
         "encode": "JSON or XML into EXI or a V2GTP frame",
         "explain": "what every bit of an EXI message means",
+        "pki": "certificates for Plug & Charge: make, issue, show, check, renew",
     }
 )
 """Name and one line of help; the module is `iso15118.cli.<name>`."""
