@@ -1,6 +1,23 @@
 """A station's board without a controller of its own, made from tables (extra `linux-io`).
 
-    devices = board(gpio="/dev/gpiochip0", pilot={...}, contactor={...}, ...)     # role -> device
+    [board.main]                                    # see `hal.build`
+    driver = "linux-board"
+    gpio = "/dev/gpiochip0"                         # lines go by their names, "!NAME" is active when low
+    heartbeat = "COIL_PUMP"
+    contactor = { coil = "COIL", mirror = "MIRROR" }
+    proximity = { input = { device = "ads7950", channel = 2 }, pull_up_ohm = 1000, series_ohm = 220 }
+    thermometers = { "pin+" = { device = "max31865", channel = "temp" } }
+    safety = { emergency_stop = "!STOP" }
+
+    [board.main.pilot]
+    pwm = { chip = "pwmchip0", channel = 0 }
+    high = { device = "ads7950", channel = 0, gain = 9.582, offset_v = -16.013 }
+    low = { device = "ads7950", channel = 1, gain = 9.582, offset_v = -16.013 }
+
+    [board.main.lock]
+    forward = "LOCK_IN1"
+    backward = "LOCK_IN2"
+    sense = { device = "ads7950", channel = 3 }
 
 There is no controller to act when this process dies: name a `heartbeat` line that feeds a charge pump or a
 watchdog in the supply of the contactor's coil; it changes with each look as long as the process lives.

@@ -44,7 +44,7 @@ class BoardDialog(Dialog):
             self._fail(error.detail, now)
             if not self._known:
                 self.refusal = error
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._fail(str(error), now)
         else:
             self._known, self._retry_at = True, math.inf
@@ -62,7 +62,7 @@ class BoardDialog(Dialog):
             if now >= self._beat_at:
                 self._beat, self._beat_at = not self._beat, now + LOOK_S
                 self.lines.set(self._heartbeat, self._beat)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a file that holds no number
             self._fail(str(error), now)
 
     def _fail(self, reason: str, now: float) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from hal import registry
+from hal.drivers import linux_board
 from hal.drivers.linux_board import assemble
 from hal.drivers.linux_dialog import BoardDialog
 from hal.errors import HalError, Kind
@@ -314,6 +316,25 @@ def test_all_devices_share_one_dialog() -> None:
     for device in devices.values():
         wire.carry_out(device.close())
     assert hardware.lines.taken == ()
+
+
+def test_a_file_that_holds_no_number_is_a_lost_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = rig("contactor", ContactorTruth)
+    one.device.close_contacts(lease_s=50.0)
+    one.run(1.0)
+    files = one.wire.emulator.files
+    monkeypatch.setattr(files, "_converter", lambda name: "")
+    one.run(1.0)
+    assert {fault.code for fault in one.device.faults} == {"communication"}
+    assert one.truth.safe
+
+
+def test_the_table_of_the_docstring_is_right() -> None:
+    lines = linux_board.__doc__.splitlines()
+    table = tomllib.loads("\n".join(line[4:] for line in lines if line.startswith("    ")))
+    options = table["board"]["main"]
+    devices = registry.make_board(options.pop("driver"), **options)
+    assert devices.keys() == TABLES.keys()
 
 
 def test_a_sensor_that_is_not_there_is_invalid() -> None:
