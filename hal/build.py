@@ -1,7 +1,7 @@
 """A station's or a car's devices from a TOML file: `load_evse("station.toml")`.
 
     energy = "dc"                       # what the set is checked for: "dc" or "ac"
-    thermometers = "virtual"            # or `virtual = true` for all roles that are not named
+    lock = "virtual"                    # or `virtual = true` for all roles that are not named
 
     [board.main]                        # several devices behind one connection; each takes its role
     driver = "chargebyte"
@@ -84,6 +84,10 @@ class _Builder:
         energy = tables.get("energy")
         if energy not in (*ENERGIES, None):
             raise self._error(f"energy is {energy!r}", "Use dc or ac")
+        if not isinstance(tables.get(VIRTUAL, False), bool | dict):
+            raise self._error(
+                f"virtual is {tables[VIRTUAL]!r}", "Use true, or a table of options of the bench"
+            )
         self._make_buses()
         devices = self._boards()
         for role in self._protocols:

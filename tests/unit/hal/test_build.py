@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hal import registry
+from hal import build, registry
 from hal.build import load_ev, load_evse
 from hal.drivers.bender import BenderMonitor
 from hal.drivers.infypower import InfySupply
@@ -119,6 +119,12 @@ def test_a_real_station(write: Any) -> None:
     assert type(station.lock).__name__ == "VirtualLock"
 
 
+def test_the_file_of_the_docstring_is_right(write: Any) -> None:
+    lines = str(build.__doc__).splitlines()
+    station = load_evse(write("\n".join(line[4:] for line in lines if line.startswith("    "))))
+    assert {role for role, _ in station.devices()} >= {"pilot", "contactor", "supply", "isolation", "lock"}
+
+
 def test_a_role_of_its_own_beats_the_board(write: Any) -> None:
     text = BOARD + '[contactor]\ndriver = "virtual"\n'
     station = load_evse(write(text))
@@ -187,6 +193,7 @@ def test_a_driver_that_is_installed(write: Any, monkeypatch: pytest.MonkeyPatch)
         ("pilot = \n", "no TOML: Invalid value (at line 1, column 9)"),
         ("[piloot]\n", "unknown key piloot. Did you mean pilot?"),
         ('energy = "wind"\n', "energy is 'wind'. Use dc or ac"),
+        ('virtual = "all"\n', "virtual is 'all'. Use true, or a table of options of the bench"),
         ("[pilot]\n", '[pilot] it needs driver = "...". Known: virtual, bender-isocha425'),
         ('[supply]\ndriver = "infipower"\n', "[supply] infipower: no such driver. Did you mean infypower?"),
         ('[supply]\ndriver = "infypower"\n', "[supply] infypower: it needs url"),
