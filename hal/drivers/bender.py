@@ -89,17 +89,11 @@ class _Isometer(Unit):
 
     def __init__(self, name: str, line: Bus, address: int) -> None:
         super().__init__(name, line, address)
-        self.firmware = 0
-        self._monitor = BenderMonitor(name, self)
+        self.monitor = BenderMonitor(name, self)
         self._polls = Polls(insulation=0.2, measuring=1.0)
 
-    @property
-    def monitor(self) -> BenderMonitor:
-        """The device behind this dialog."""
-        return self._monitor
-
     def _identify(self, step: int) -> Request | None:
-        monitor = self._monitor
+        monitor = self.monitor
         if step == 0:
             return self._read(IDENTITY, 6, self._identified)
         if step == 1:
@@ -109,10 +103,10 @@ class _Isometer(Unit):
         return None
 
     def _identified(self, registers: tuple[int, ...], now: float) -> None:
-        self.firmware = registers[1]
+        self.monitor.firmware = registers[1]
 
     def _next(self, now: float) -> Request | None:
-        monitor = self._monitor
+        monitor = self.monitor
         if monitor.measuring is not monitor.wanted:
             value = int(monitor.wanted)
             return self._write(MEASURING, [value], partial(monitor.hear_told, monitor.wanted))
@@ -135,20 +129,22 @@ class _Isometer(Unit):
         return self._polls.due_at
 
     def _read_insulation(self) -> Request:
-        return self._read(INSULATION, 4, self._monitor.hear_insulation, check=_check_insulation)
+        return self._read(INSULATION, 4, self.monitor.hear_insulation, check=_check_insulation)
 
     def _read_measuring(self) -> Request:
-        return self._read(MEASURING, 1, self._monitor.hear_measuring)
+        return self._read(MEASURING, 1, self.monitor.hear_measuring)
 
 
 class BenderMonitor(Driver):
     """The device as an `IsolationMonitor`.
 
-    Faults: "self_test_failed" (latched; a self test that passes clears it), "device_error".
+    Faults: "self_test_failed" (latched, until the next self test begins), "device_error".
     """
 
     def __init__(self, name: str, dialog: _Isometer) -> None:
         super().__init__(name, dialog)
+        self.firmware = 0
+        """As the device tells it: 501 is 5.01; known after `open`. From 5.00 on cable checks are fast."""
         self.wanted = False
         """Whether it is to measure; `measuring` is whether it does, None while that is not known."""
         self.measuring: bool | None = None

@@ -208,7 +208,7 @@ def test_a_restart_of_the_device_ends_the_measurement() -> None:
 
 def test_the_firmware_is_known() -> None:
     rig = wired()
-    assert rig.device._dialog.firmware == 501
+    assert rig.device.firmware == 501
 
 
 async def _measure_over_a_pty() -> None:
