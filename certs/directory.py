@@ -62,10 +62,9 @@ def read(folder: Path) -> Tree:
     about = read_toml(folder / ABOUT)
     rules = rules_of(str(about.get("protocol", "")))
     authorities = {}
-    for role, profile in rules.profiles.items():
-        if profile.ca:
-            identity = Identity.load(folder / AUTHORITIES / role.value)
-            authorities[role] = Authority(identity.leaf, identity.key, identity.certificates[1:])
+    for profile in rules.authorities:
+        identity = Identity.load(folder / AUTHORITIES / profile.role.value)
+        authorities[profile.role] = Authority(identity.leaf, identity.key, identity.certificates[1:])
     return Tree(
         rules,
         str(about.get("curve", "")),

@@ -197,12 +197,9 @@ class TestPki:
         made = draft(profile, self.rules, "Other Root CA", key.public_key(), self.at, self.organisation)
         other = self_sign(made, key)
         ours = self.authorities[role].certificate
+        profile = self.rules.profile(Role.CROSS)
         vouching = draft(profile, self.rules, "x", ours.public_key(), self.at, "x", other)
-        limited = x509.BasicConstraints(ca=True, path_length=2)
-        cross = dataclasses.replace(
-            vouching, subject=ours.subject, basic=limited, ocsp="http://ocsp.invalid/"
-        )
-        return other.certificate, sign(cross, other)
+        return other.certificate, sign(dataclasses.replace(vouching, subject=ours.subject), other)
 
     # --- on disk -------------------------------------------------------------------------------------
 
@@ -224,12 +221,9 @@ class TestPki:
     # --- making --------------------------------------------------------------------------------------
 
     def _make_authorities(self) -> Mapping[Role, Authority]:
-        """Roots first: the table of profiles is in the order of issuing."""
         made: dict[Role, Authority] = {}
-        for role, profile in self.rules.profiles.items():
-            if not profile.ca:
-                continue
-            key = self.curve.generate()
+        for profile in self.rules.authorities:
+            role, key = profile.role, self.curve.generate()
             issuer = made[profile.issuer] if profile.issuer is not None else None
             wanted = draft(
                 profile, self.rules, _TITLES[role], key.public_key(), self.at, self.organisation, issuer

@@ -42,6 +42,7 @@ class Role(enum.Enum):
     MO_SUB_2 = "mo-sub2"
     CONTRACT = "contract"
     OCSP = "ocsp"
+    CROSS = "cross"
 
 
 class Usage(enum.Enum):
@@ -114,6 +115,11 @@ class Rules:
     profiles: Mapping[Role, Profile]
     strict_extensions: frozenset[Role] = frozenset()
 
+    @property
+    def authorities(self) -> tuple[Profile, ...]:
+        """The roots and sub-CAs a PKI consists of, in the order they are issued."""
+        return tuple(p for p in self.profiles.values() if p.ca and p.role is not Role.CROSS)
+
     def profile(self, role: Role) -> Profile:
         """The profile of a role; CertsError where the protocol has no such role."""
         try:
@@ -158,6 +164,17 @@ def _branch(
     )
 
 
+def _tariff_signers(branch: tuple[Profile, Profile]) -> tuple[Profile, Profile]:
+    """The lower sub-CA of a mobility operator also signs the tariffs of ISO 15118-2."""
+    first, second = branch
+    return first, dataclasses.replace(second, usage=CA_USAGE | {Usage.SIGNATURE, Usage.COMMITMENT})
+
+
+def _cross(domain: str) -> Profile:
+    """A root vouches for another root, below which stand its two sub-CAs."""
+    return dataclasses.replace(_root(Role.CROSS, domain), issuer=Role.V2G_ROOT, days=4 * _YEAR, path_length=2)
+
+
 def _root(role: Role, domain: str) -> Profile:
     return Profile(role, None, 40 * _YEAR, True, None, domain, ANY, CA_USAGE, _CERT_SIGN, frozenset())
 
@@ -187,7 +204,7 @@ ISO2: Final = Rules(
         *_branch(Role.V2G_ROOT, _CPO, "V2G", _OPERATORS),
         *_branch(Role.V2G_ROOT, _CPS, "V2G", _OPERATORS),
         *_branch(Role.OEM_ROOT, _OEM, "OEM", _MAKERS),
-        *_branch(Role.MO_ROOT, _MO, "MO", (4 * _YEAR, 4 * _YEAR)),
+        *_tariff_signers(_branch(Role.MO_ROOT, _MO, "MO", (4 * _YEAR, 4 * _YEAR))),
         Profile(
             Role.SECC,
             Role.CPO_SUB_2,
@@ -220,6 +237,7 @@ ISO2: Final = Rules(
             anchors=(Role.MO_ROOT, Role.V2G_ROOT),
         ),
         Profile(Role.OCSP, None, 90, extended=ExtendedKeyUsageOID.OCSP_SIGNING),
+        _cross("V2G"),
     ),
 )
 """The domain component tells the roles apart: a contract must not pass for a station."""
@@ -277,6 +295,7 @@ ISO20: Final = Rules(
             anchors=(Role.MO_ROOT, Role.V2G_ROOT),
         ),
         Profile(Role.OCSP, None, 90, extended=ExtendedKeyUsageOID.OCSP_SIGNING),
+        _cross(""),
     ),
     strict_extensions=frozenset({Role.CONTRACT}),
 )

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from certs import contract
 from certs.contract import Wrapped
 from certs.errors import CertsError
-from certs.issue import name
+from certs.issue import key_id, name
 
 pytestmark = pytest.mark.vectors
 
@@ -146,6 +146,13 @@ def test_x448_as_recorded(shared):
     assert wrapped.dh_public_key.hex() == case["DHPublicKey"]
     assert wrapped.encrypted_key.hex() == case["X448_EncryptedPrivateKey"]
     assert contract.unwrap_x448(wrapped, receiver, pcid, key_id).hex() == case["payload56"]
+
+
+def test_key_identifiers(shared):
+    case = load(shared, "primitives.json")["ski"]
+    public_key = ec.EllipticCurvePublicKey.from_encoded_point(P521, bytes.fromhex(case["public_point"]))
+    assert key_id(public_key, short=False).hex() == case["method1"]
+    assert key_id(public_key, short=True).hex() == case["method2"]
 
 
 def test_key_derivation_of_the_library(shared):
