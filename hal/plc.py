@@ -24,7 +24,9 @@ class EthernetPort(Device, Protocol):
         """The network interface that carries IPv6 over the same modem; None where there is none."""
 
     def send(self, frame: bytes) -> None:
-        """Send one frame; dropped without a word where the line is down, as Ethernet does."""
+        """Send one frame, which is padded to 60 octets; dropped without a word where the line is down, as
+        Ethernet does. HalError(OUT_OF_RANGE) for less than 14 or more than 1518 octets.
+        """
 
     def on_frame(self, receive: Callable[[bytes], None]) -> None:
         """Call `receive` with every frame that arrives (own frames excluded)."""

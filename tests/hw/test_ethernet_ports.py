@@ -22,6 +22,7 @@ from hal.errors import HalError, Kind
 from hal.plc import EthernetPort
 from hal.testing import Behaviour, behaviours
 from hal.testing.emulators.serve import serve_pty, serve_tcp
+from hal.virtual.ethernet import VirtualEthernetPort
 from iso15118.runtime.lab import problem
 from tests.hw.port_rigs import MAC, UartTruth, UdpRig, VirtualRig, uart_rig
 from tests.unit.hal.drivers.support import run, until
@@ -35,6 +36,26 @@ WAITS = "levels_grow_old_without_a_line"  # there are none
 @pytest.mark.parametrize("behaviour", SUITE, ids=str)
 def test_virtual_port(behaviour: Behaviour) -> None:
     behaviour(VirtualRig())
+
+
+BROKEN = [
+    ("sends", lambda port, frame: port._transmit(frame[:600])),
+    ("pads_what_is_short", lambda port, frame: port._transmit(frame)),
+    ("does_not_hear_itself", lambda port, frame: (port._transmit(frame), port._hearers[0](frame))),
+    ("refuses_what_is_no_frame", lambda port, frame: None),
+    ("drops_frames_without_a_line", lambda port, frame: port._transmit(frame)),
+    ("is_deaf_and_dumb_when_closed", lambda port, frame: port._transmit(frame)),
+]
+
+
+@pytest.mark.parametrize(("name", "send"), BROKEN, ids=[name for name, _ in BROKEN])
+def test_the_suite_finds_a_port_that_sends_wrongly(
+    name: str, send: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behaviour = next(behaviour for behaviour in SUITE if behaviour.name == name)
+    monkeypatch.setattr(VirtualEthernetPort, "send", send)
+    with pytest.raises(AssertionError):
+        behaviour(VirtualRig())
 
 
 @pytest.mark.parametrize("behaviour", SUITE, ids=str)

@@ -15,7 +15,7 @@ from hal.testing import behaviours
 from hal.testing.suites import SUITES
 from hal.types import Sample
 from hal.virtual import device, measuring, pilots, power, switchgear
-from hal.virtual.gauges import Registers
+from hal.virtual.gauges import Instrument, Registers
 from tests.hw.virtual_rigs import DEVICES
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -56,6 +56,11 @@ def not_latched(self: Any) -> dict[str, Any]:
 def for_ever(self: Any, lease_s: float) -> None:
     self._until = math.inf
     self._send()
+
+
+def half_a_volt(self: Any, true: float, at: float) -> Sample:
+    """A voltmeter with the wrong scale."""
+    return Sample(true / 20.0, at)
 
 
 def never_less(self: Any, energy_wh: float) -> None:
@@ -122,7 +127,8 @@ MUTATIONS: list[tuple[str, Patch, str]] = [
     ),
     ("evse-isolation", instead(measuring, "RANGE_OHM", 60e3), "measures_the_resistance"),
     ("evse-safety", instead(switchgear.VirtualSafetyChain, "_signals", not_latched), "trips_and_latches"),
-    ("evse-meter", instead(Registers, "add", never_less), "counts"),
+    ("evse-pilot", instead(Instrument, "take", half_a_volt), "measures_the_voltage"),
+    ("evse-meter", instead(Registers, "add", never_less), "counts_what_goes_back"),
     ("ev-inlet", instead(measuring.VirtualInlet, "_samples", a_kilovolt_too_much), "measures_the_inlet"),
 ]
 
