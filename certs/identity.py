@@ -181,6 +181,12 @@ def read_toml(path: Path) -> dict[str, object]:
 
 
 def _about(folder: Path) -> tuple[Role, Rules]:
+    if not is_identity(folder):
+        raise CertsError(
+            f"identity {folder}",
+            f"there is no {ABOUT}",
+            next_step='It says what the certificate is for: role = "secc" and protocol = "iso15118-20"',
+        )
     about = read_toml(folder / ABOUT)
     return role_of(str(about.get("role", ""))), rules_of(str(about.get("protocol", "")))
 

@@ -129,20 +129,20 @@ class TestPki:
         at = self.at if at is None else demand_aware(at)
         key = self.curve.generate() if key is None else key
         common = _completed(profile, identifier) if identifier else EXAMPLES[role]
-        return self._issued(self._making(profile, common, key.public_key(), at, key), defect)
+        return self._issued(self._making(role, common, key, at), defect)
 
     def certify(
         self, role: Role, common: str, public_key: Any, at: datetime.datetime
     ) -> tuple[x509.Certificate, ...]:
         """A chain (leaf first, root left out) for a key of which only the public half is known, as in enrolment."""
-        profile = self._leaf_profile(role)
-        making = self._making(profile, _completed(profile, common), public_key, demand_aware(at), None)
-        return (sign(making.draft, making.issuer), *making.issuer.shown)
+        profile, issuer = self._leaf_profile(role), self._issuer(role)
+        name = _completed(profile, common)
+        wanted = draft(profile, self.rules, name, public_key, at, self.organisation, issuer)
+        return (sign(wanted, issuer), *issuer.shown)
 
     def possible_defects(self, role: Role) -> tuple[Defect, ...]:
         """The defects that a leaf of the role can have."""
-        key = self.curve.generate()
-        making = self._making(self._leaf_profile(role), EXAMPLES[role], key.public_key(), self.at, key)
+        making = self._making(role, EXAMPLES[role], self.curve.generate(), self.at)
         return tuple(defect for defect, recipe in RECIPES.items() if recipe.applies(making))
 
     # --- trust, revocation ---------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class TestPki:
 
     def responder(self, role: Role, known: tuple[x509.Certificate, ...] = ()) -> Responder:
         """The OCSP responder, with a signer of its own, of the authority that issues leaves of a role."""
-        authority = self.authorities[_issuer_of(self._leaf_profile(role))]
+        authority = self._issuer(role)
         key = self.curve.generate()
         made = draft(
             self.rules.profile(Role.OCSP),
@@ -177,13 +177,11 @@ class TestPki:
 
     def status(self, identity: Identity, at: datetime.datetime) -> bytes:
         """A fresh OCSP response (DER) that calls the leaf of an identity good."""
-        return Responder(self.authorities[_issuer_of(self._leaf_profile(identity.role))], ()).about(
-            identity.leaf, at
-        )
+        return Responder(self._issuer(identity.role), ()).about(identity.leaf, at)
 
     def crl(self, role: Role, revoked: tuple[x509.Certificate, ...], at: datetime.datetime) -> bytes:
         """The CRL (DER) of the authority that issues leaves of a role."""
-        authority = self.authorities[_issuer_of(self._leaf_profile(role))]
+        authority = self._issuer(role)
         return crl.issue(authority, {each.serial_number: at for each in revoked}, at)
 
     def evidence(self, identity: Identity) -> Evidence:
@@ -242,13 +240,16 @@ class TestPki:
             )
         return self.rules.profile(role)
 
-    def _making(
-        self, profile: Profile, common: str, public_key: Any, at: datetime.datetime, key: PrivateKey | None
-    ) -> Making:
-        issuer = self.authorities[_issuer_of(profile)]
-        wanted = draft(profile, self.rules, common, public_key, at, self.organisation, issuer)
-        # Where only the public key is known nothing reads the private one.
-        return Making(wanted, issuer, key or issuer.key, profile, self.rules, at, self.authorities)
+    def _issuer(self, role: Role) -> Authority:
+        """The authority that issues leaves of a role."""
+        issuer = self._leaf_profile(role).issuer
+        assert issuer is not None, "leaves have an issuer"
+        return self.authorities[issuer]
+
+    def _making(self, role: Role, common: str, key: PrivateKey, at: datetime.datetime) -> Making:
+        profile, issuer = self.rules.profile(role), self._issuer(role)
+        wanted = draft(profile, self.rules, common, key.public_key(), at, self.organisation, issuer)
+        return Making(wanted, issuer, key, profile, self.rules, at, self.authorities)
 
     def _issued(self, making: Making, defect: Defect | str | None) -> Identity:
         if defect is not None:
@@ -284,26 +285,18 @@ def _status(making: Making, certificate: x509.Certificate) -> bytes:
     return responder.about(certificate, making.at - age)
 
 
-def _issuer_of(profile: Profile) -> Role:
-    assert profile.issuer is not None, "leaves have an issuer"
-    return profile.issuer
-
-
 def _completed(profile: Profile, identifier: str) -> str:
-    """An identifier of the profile's kind, its check digit added where it is missing."""
-    if profile.identifier is None:
+    """An identifier of the profile's kind, its check digit added where it is missing; a wrong one is an error."""
+    kind = profile.identifier
+    if kind is None:
         return identifier
     try:
-        found = ids.parse(profile.identifier, identifier)
-        if found.check is ids.Check.RIGHT:
-            return found.text
+        found = ids.parse(kind, identifier)
     except CertsError:
-        found = None
-    if found is not None and found.check is ids.Check.WRONG:
-        raise CertsError(
-            f"{profile.identifier.value} {identifier!r}", f"its check digit should be {found.expected}"
-        )
-    return ids.with_check_digit(profile.identifier, identifier)
+        return ids.with_check_digit(kind, identifier)  # fails again where more is wrong
+    if found.check is ids.Check.WRONG:
+        raise CertsError(f"{kind.value} {identifier!r}", f"its check digit should be {found.expected}")
+    return found.text if found.check is ids.Check.RIGHT else ids.with_check_digit(kind, found.text)
 
 
 def _rules_and_curve(protocol: str, curve: str) -> tuple[Rules, Curve]:

@@ -40,22 +40,29 @@ class Responder:
     def answer(self, request: bytes, at: datetime.datetime) -> bytes:
         """The response (DER) to a request (DER); an error response where the request cannot be read."""
         try:
-            asked = reading.guarded("OCSP request", lambda: ocsp.load_der_ocsp_request(request).serial_number)
+            asked = reading.guarded("OCSP request", lambda: _read(request))
         except CertsError:
             return _error(ocsp.OCSPResponseStatus.MALFORMED_REQUEST)
-        found = next((each for each in self.known if each.serial_number == asked), None)
+        serial, algorithm = asked
+        found = next((each for each in self.known if each.serial_number == serial), None)
         if found is None:
             return _error(ocsp.OCSPResponseStatus.UNAUTHORIZED)
-        return self.about(found, at)
+        # Askers look for the words they asked with: the same hash names the certificate in the answer.
+        return self.about(found, at, algorithm)
 
-    def about(self, certificate: x509.Certificate, at: datetime.datetime) -> bytes:
-        """The response (DER) about one certificate of the authority."""
+    def about(
+        self,
+        certificate: x509.Certificate,
+        at: datetime.datetime,
+        algorithm: hashes.HashAlgorithm | None = None,
+    ) -> bytes:
+        """The response (DER) about one certificate of the authority, named by a hash (None: SHA-256)."""
         at = demand_aware(at)
         since = self.revoked.get(certificate.serial_number)
         builder = ocsp.OCSPResponseBuilder().add_response(
             cert=certificate,
             issuer=self.authority.certificate,
-            algorithm=hashes.SHA256(),
+            algorithm=algorithm or hashes.SHA256(),
             cert_status=ocsp.OCSPCertStatus.GOOD if since is None else ocsp.OCSPCertStatus.REVOKED,
             this_update=at,
             next_update=at + self.valid,
@@ -67,6 +74,11 @@ class Responder:
         if self.signer is not None:
             builder = builder.certificates([self.signer.certificate])
         return builder.sign(signer.key, digest_of(signer.key)).public_bytes(Encoding.DER)
+
+
+def _read(request: bytes) -> tuple[int, hashes.HashAlgorithm]:
+    asked = ocsp.load_der_ocsp_request(request)
+    return asked.serial_number, asked.hash_algorithm
 
 
 def _error(status: ocsp.OCSPResponseStatus) -> bytes:

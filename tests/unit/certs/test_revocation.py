@@ -39,6 +39,17 @@ def test_a_responder_answers_for_what_it_knows(protocol, curve):
     assert "malformed" in ocsp.check(responder.answer(b"what?", AT), leaf, issuer, AT).detail
 
 
+def test_a_responder_answers_in_the_words_of_the_asker():
+    tree = pki()
+    leaf, issuer = tree.secc().leaf, issuing(tree).certificate
+    responder = tree.responder(Role.SECC, (leaf,))
+    for algorithm in (hashes.SHA1(), hashes.SHA512()):
+        builder = library.OCSPRequestBuilder().add_certificate(leaf, issuer, algorithm)
+        answered = responder.answer(builder.build().public_bytes(Encoding.DER), AT)
+        assert library.load_der_ocsp_response(answered).hash_algorithm.name == algorithm.name
+        assert ocsp.check(answered, leaf, issuer, AT).kind is Revocation.GOOD
+
+
 @pytest.mark.req("V2G20-1021")
 def test_a_response_is_valid_for_a_week_at_most():
     tree = pki()

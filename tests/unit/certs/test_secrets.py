@@ -44,7 +44,7 @@ def holders(secc, folder):
     yield FileKeyStore(folder, PASSPHRASE.encode())
     yield contract.Unwrapped(secc.key)
     yield tree
-    yield tree._making(tree.rules.profile(Role.SECC), "x", secc.key.public_key(), tree.at, secc.key)
+    yield tree._making(Role.SECC, "x", secc.key, tree.at)
     yield EstClient(lambda _: None, user="me", password=PASSPHRASE)
     yield EstResponder(tree, Role.SECC, password=PASSPHRASE)
     yield HttpRequest("GET", "/", headers=(("Authorization", PASSPHRASE),))
