@@ -2,8 +2,8 @@
 
     UdpPort(8462)           # the hub's port on the loopback interface
 
-The hub learns its ports from what they send: an empty datagram, which is no frame, says "here I am" when the
-port is opened and every second after that. It needs no privileges.
+The hub learns from what they send where its hosts are: a frame from a host to itself says "here I am" when the
+port is opened, and every second after that. It needs no privileges.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 import socket
 from typing import Final
 
-from hal.drivers.frame_port import LONGEST, SocketPort, address
+from hal.drivers.frame_port import LONGEST, SocketPort, address, padded
 from hal.errors import HalError, Kind
 
 LOOPBACK: Final = "127.0.0.1"
-_HERE_I_AM: Final = b""
+HELLO: Final = b"\x88\xb5"
+"""Type of the frame "here I am": for local experiments (IEEE 802)."""
 
 
 class UdpPort(SocketPort):
@@ -30,6 +31,7 @@ class UdpPort(SocketPort):
             raise HalError(name, Kind.CONFIGURATION, "no port number", next_step="Use 1 to 65535")
         super().__init__(name, address(name, mac), interface)
         self._hub = (LOOPBACK, port)
+        self._hello = padded(name, self.mac + self.mac + HELLO)
 
     def _make(self) -> socket.socket:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -38,7 +40,7 @@ class UdpPort(SocketPort):
             sock.connect(self._hub)
             # The first datagram to a port where nobody listens fails the second.
             for _ in range(2):
-                sock.send(_HERE_I_AM)
+                sock.send(self._hello)
         except OSError as error:
             sock.close()
             raise HalError(
@@ -50,7 +52,7 @@ class UdpPort(SocketPort):
         return sock
 
     def _greet(self) -> None:
-        self._put(_HERE_I_AM)
+        self._put(self._hello)
 
     def _take(self, sock: socket.socket) -> bytes:
         frame = sock.recv(LONGEST + 1)

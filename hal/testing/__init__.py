@@ -7,7 +7,8 @@ A test hands a `Rig` (a device under virtual time, with the truth behind it) to 
         behaviour(make_rig())
 
 A behaviour that fails raises AssertionError and says what was expected. `rig` says what a test has to provide;
-what a device cannot do at all is left out by name: `behaviours(Contactor, without={"weld"})`.
+`wire` makes it of a driver and the emulator of its device (`emulators`), on a line as bad as `noise` says. What a
+device cannot do at all is left out by name: `behaviours(Contactor, without={"weld"})`.
 """
 
 from hal.testing.common import Behaviour

@@ -9,7 +9,7 @@ from typing import Any
 
 from hal.drivers.packet_port import PacketPort
 from hal.drivers.uart_port import UartPort
-from hal.drivers.udp_port import UdpPort
+from hal.drivers.udp_port import HELLO, UdpPort
 from hal.testing.emulators.qca_uart import QcaUart
 from hal.testing.noise import Noise
 from hal.testing.wire import Wire, WiredRig
@@ -147,7 +147,7 @@ class UdpRig(RealRig):
                 frame, self._client = self._hub.recvfrom(2000)
             except BlockingIOError:
                 break
-            if frame:
+            if frame[12:14] != HELLO:
                 self._frames.append(frame)
         return self._frames
 

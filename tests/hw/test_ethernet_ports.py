@@ -24,6 +24,11 @@ from hal.testing import Behaviour, behaviours
 from hal.testing.emulators.serve import serve_pty, serve_tcp
 from hal.virtual.ethernet import VirtualEthernetPort
 from iso15118.runtime.lab import problem
+from iso15118.sim.powerline.config import EV_MODEM, EVSE_MODEM
+from iso15118.sim.powerline.hub import Hub
+from iso15118.sim.powerline.medium import Medium
+from iso15118.sim.powerline.udp import udp_hub
+from iso15118.wire import homeplug
 from tests.hw.port_rigs import MAC, UartTruth, UdpRig, VirtualRig, uart_rig
 from tests.unit.hal.drivers.support import run, until
 
@@ -118,6 +123,28 @@ def test_without_a_hub_the_next_step_is_said() -> None:
 def test_a_hub_hears_of_a_port_before_its_first_frame(udp: UdpRig) -> None:
     assert udp.sent == []
     assert udp._client is not None
+
+
+def test_two_ports_at_the_hub_of_the_virtual_powerline() -> None:
+    async def test() -> None:
+        car_mac, heard = bytes.fromhex("020000000002"), list[bytes]()
+        medium = Medium(1)
+        for mac, modem in ((car_mac, EV_MODEM), (MAC, EVSE_MODEM)):
+            medium.attach(mac, modem)
+        with Hub(medium) as hub:
+            async with udp_hub(hub) as served:
+                car, charger = UdpPort(served.number, mac=car_mac), UdpPort(served.number, mac=MAC)
+                charger.on_frame(heard.append)
+                for port in (car, charger):
+                    await port.open()
+                message = homeplug.SlacParmReq(run_id=bytes(8))
+                car.send(homeplug.write(homeplug.Frame(homeplug.BROADCAST, car_mac, message)))
+                await until(lambda: heard)
+                assert homeplug.read(heard[0]).message == message
+                for port in (car, charger):
+                    await port.close()
+
+    run(test)
 
 
 def test_oversized_datagrams_are_not_heard(udp: UdpRig) -> None:
