@@ -32,8 +32,8 @@ BEAT_S: Final = 0.1
 """The command is repeated so often: it is the heartbeat."""
 ASK_S: Final = 0.3
 HOLD_S: Final = 0.15
-"""After a silence like this nothing that energises is said. A controller that has restarted reports nothing until it
-is commanded: the next report proves that it has not."""
+"""After a silence like this nothing that energises is said, though contactors are opened. A controller that has
+restarted reports nothing until it is commanded: the next report proves that it has not."""
 RESTART_S: Final = 0.7
 """After this silence it is taken for restarted: nothing is wanted any more. Its own limit is about a second."""
 SILENCE_S: Final = 1.5
@@ -137,7 +137,9 @@ class ControllerDialog(Dialog):
 
     def _beat(self, now: float) -> None:
         word = frames.charge_control(self.pilot.duty, self.contactor.closing(now))
-        self._held = now >= self._state_at + HOLD_S and word not in _SAFE_WORDS
+        opens = bool((self._word or 0) & frames.CONTACTORS) and not word & frames.CONTACTORS
+        doubtful = now >= self._state_at + HOLD_S
+        self._held = doubtful and word not in _SAFE_WORDS and not opens
         if self._held or (word == self._word and now < self._beat_at):
             return
         self._word, self._beat_at = word, now + BEAT_S
@@ -170,17 +172,14 @@ class ControllerDialog(Dialog):
         self.ready = False
         self._begin(now)
         self._ask_at = now + ASK_S
-        if callable(self._reset):
-            self._reset()
-        else:
-            self._run(self._reset)
-        return True
-
-    def _run(self, command: Sequence[str]) -> None:
         try:
-            self._resetting = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - configured
-        except OSError as error:
+            if callable(self._reset):
+                self._reset()
+            else:
+                self._resetting = subprocess.Popen(self._reset, stdin=subprocess.DEVNULL)  # noqa: S603
+        except (OSError, HalError) as error:
             self._reset_failed(str(error))
+        return True
 
     def _look_after_reset(self) -> None:
         """Has the command done its work?"""

@@ -24,7 +24,10 @@ ACTION: Final = 0xFE
 RCM_SELF_TEST: Final = 1
 """The action that lets the residual-current monitor test itself."""
 
-BOARDS: Final = {0x81: "Charge SOM", 0x82: "Charge Control Y"}
+BOARDS: Final = (0x81, 0x82)
+"""Charge SOM, Charge Control Y."""
+CONTACTORS: Final = 0b111 << 40
+"""The bits of all contactors in `charge_control`."""
 CHARGING_FIRMWARE: Final = 3
 """Kind of application; others are for making and testing the board."""
 

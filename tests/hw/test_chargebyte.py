@@ -172,6 +172,38 @@ def test_a_controller_that_restarts_is_never_energised_by_what_was_wanted_before
         assert not rig.device.wanted
 
 
+def test_contactors_are_opened_even_in_doubt() -> None:
+    rig = energised()
+    rig.wire._noise[id(rig.wire.dialog)].lost = 1.0  # it hears, but is not heard
+    rig.run(0.3)
+    assert rig.truth.closed
+    rig.device.open_contacts()
+    rig.run(0.05)
+    assert not rig.truth.closed
+
+
+def test_a_controller_that_is_not_heard_is_told_to_be_safe() -> None:
+    rig = energised()
+    rig.wire._noise[id(rig.wire.dialog)].lost = 1.0
+    rig.run(1.0)
+    assert not rig.truth.closed
+    assert rig.truth.outlet.line.duty == 100.0
+    assert rig.wire.emulator.reason == 0, "its own limit was not reached"
+
+
+def test_a_reset_function_that_fails_is_told() -> None:
+    def fails() -> None:
+        raise HalError("gpio", Kind.NOT_CONNECTED, "no such line")
+
+    rig = controller_rig("safety", with_reset=False)
+    rig.wire.dialog._reset = fails
+    rig.truth.trip("emergency_stop")
+    rig.run(0.5)
+    rig.device.reset()
+    rig.run(2.0)
+    assert codes(rig) == {"emergency_stop", "reset_failed"}
+
+
 def test_without_a_reset_line_the_safe_state_is_a_fault_until_the_board_is_switched_off_and_on() -> None:
     rig = energised(with_reset=False)
     rig.cut()
