@@ -8,7 +8,7 @@ import datetime
 import pytest
 
 from certs import checks
-from certs.chain import Mode
+from certs.chain import Evidence, Mode, Policy
 from certs.pki import TestPki
 from certs.profiles import Role
 from iso15118.tls.identity import Identity as TlsIdentity
@@ -39,9 +39,15 @@ def settings(identity, peer, profile=ISO20, **options):
     return TlsSettings((shown(identity, profile),), roots, profiles=(profile,), **options)
 
 
-def station(secc, profile=ISO20):
+def station(secc, profile=ISO20, evidence=None):
+    options = {}
+    if profile is ISO20:
+        known = Evidence() if evidence is None else evidence
+        policy = Policy(revocation=Mode.SOFT) if evidence is None else Policy()
+        options["check_chain"] = checks.of_vehicles(secc, clock, lambda: known, policy)
     # ISO 15118-2 knows no vehicle certificate.
-    return settings(secc, Role.VEHICLE if profile is ISO20 else Role.PROVISIONING, profile)
+    peer = Role.VEHICLE if profile is ISO20 else Role.PROVISIONING
+    return settings(secc, peer, profile, **options)
 
 
 def car(vehicle, profile=ISO20, mode=Mode.HARD):
@@ -63,8 +69,7 @@ def refused(pair):
 def test_car_and_station_accept_each_other(curve):
     tree = tree_of(curve=curve)
     secc, vehicle = tree.secc(), tree.vehicle()
-    assert checks.of_vehicles(secc, clock, lambda: tree.evidence(vehicle))(vehicle.chain) == ""
-    pair = Pair(station(secc), car(vehicle))
+    pair = Pair(station(secc, evidence=tree.evidence(vehicle)), car(vehicle))
     assert pair.told("TlsEstablished", "SECC")
     assert pair.told("TlsEstablished", "EVCC")
 
@@ -99,8 +104,9 @@ def test_a_spoilt_station_is_refused_with_the_reason(defect, text):
 )
 def test_a_spoilt_car_is_refused_with_the_reason(defect, text):
     tree = tree_of()
-    spoilt = tree.vehicle(defect=defect)
-    assert text in checks.of_vehicles(tree.secc(), clock, lambda: tree.evidence(spoilt))(spoilt.chain)
+    pair = Pair(station(tree.secc()), car(tree.vehicle(defect=defect)))
+    assert not pair.told("TlsEstablished", "SECC")
+    assert text in refused(pair)
 
 
 @pytest.mark.req("V2G20-2432")
