@@ -66,6 +66,7 @@ class Engine:
     ) -> None:
         self._settings, self._utc, self._server = settings, utc, server
         self._chain: list[bytes] = []
+        self._seen: dict[int, bytes] = {}
         self._refusal = ""
         context = self._context(profile, identity)
         self._connection: Any = SSL.Connection(context, None)
@@ -176,7 +177,9 @@ class Engine:
     def _verify(self, _: Any, certificate: Any, error: int, depth: int, ok: int) -> bool:
         """Called from the root down to the leaf; must not raise."""
         try:
-            return self._accepted(certificate.to_cryptography(), error, depth, bool(ok))
+            found = certificate.to_cryptography()
+            self._seen[depth] = found.public_bytes(Encoding.DER)
+            return self._accepted(found, error, depth, bool(ok))
         except Exception as problem:  # noqa: BLE001 - a certificate that cannot be read is refused
             return self._refuse(f"a certificate cannot be read: {problem}")
 
@@ -214,6 +217,10 @@ class Engine:
         first = leaf.public_bytes(Encoding.DER)
         sent = self._connection.get_peer_cert_chain() or []
         others = [c.to_cryptography().public_bytes(Encoding.DER) for c in sent]
+        if not others:
+            # A server is told what a client sent only after it has accepted it: until then, what was verified.
+            seen = (self._seen[depth] for depth in sorted(self._seen))
+            others = [der for der in seen if der not in self._settings.roots]
         self._chain = [first, *(der for der in others if der != first)]
         return self._chain
 
