@@ -187,6 +187,11 @@ class Bench:
             part = min(self.due_s, end - self.now)
             self._advance(part)
 
+    def hop(self, longest_s: float) -> None:
+        """One part of a `step`: until something can have changed, at most `longest_s`."""
+        self._observe()
+        self._advance(min(self.due_s, longest_s))
+
     def run(self, seconds: float) -> None:
         """The same as `step`, for the reader."""
         self.step(seconds)

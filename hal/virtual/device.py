@@ -65,6 +65,8 @@ class VirtualDevice:
         self._faults: dict[str, Fault] = {}
         self._listeners: list[Callable[[], None]] = []
         self._told: Any = None
+        self._told_faults: frozenset[str] = frozenset()
+        self._stirred = True
         self._missed = 0
         self._heard_at = -math.inf
         self._boot_until = -math.inf
@@ -157,7 +159,7 @@ class VirtualDevice:
         elif self.line.up and not self.line.loss and not self.lost and not self._booting:
             self._receive(self._signals())
         while self._late and self._late[0][0] <= self._clock() + 1e-9:
-            self._levels.update(self._late.popleft()[1])
+            self._take(self._late.popleft()[1])
         self._supervise()
         self._tell()
 
@@ -178,7 +180,7 @@ class VirtualDevice:
             if self._missed >= MISSED and not self.lost:
                 self._faults[COMMUNICATION.code] = COMMUNICATION
                 self._late.clear()
-                self._levels.update(self._unknown())
+                self._take(self._unknown())
                 self._forget()
             return
         self._missed, self._heard_at = 0, self._clock()
@@ -194,7 +196,14 @@ class VirtualDevice:
         if self.line.latency_s:
             self._late.append((self._clock() + self.line.latency_s, levels))
         else:
-            self._levels.update(levels)
+            self._take(levels)
+
+    def _take(self, levels: Mapping[str, Any]) -> None:
+        mine = self._levels
+        for name, level in levels.items():
+            if mine.get(name) != level:
+                mine[name] = level
+                self._stirred = True
 
     def news(self) -> tuple[frozenset[str], tuple[Any, ...]]:
         """What `on_change` is about: codes of the faults, all levels without the time they were acquired."""
@@ -202,8 +211,9 @@ class VirtualDevice:
 
     def _tell(self) -> None:
         """Call the listeners if anything but the age of a sample has changed."""
-        if not self._listeners:
+        if not self._listeners or not (self._stirred or self._faults.keys() != self._told_faults):
             return
+        self._stirred, self._told_faults = False, frozenset(self._faults)
         news = self.news()
         if news != self._told:
             self._told = news

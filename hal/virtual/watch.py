@@ -48,12 +48,17 @@ class Violation:
 
 
 class Watcher:
-    """Watches a bench from now on. `peak_v` and `peak_a` are the largest at the outlet, as magnitudes."""
+    """Watches a bench from now on. `peak_v` and `peak_a` are the largest at the outlet, as magnitudes.
+
+    `off_since` tells since when the power is off (s, None while it is on), `rest_since` since when nobody can
+    touch a voltage either: a cable that was cut off under voltage takes some seconds to empty itself.
+    """
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.violations: list[Violation] = []
         self.peak_v = self.peak_a = 0.0
+        self.off_since: float | None = bench.now
         self.rest_since: float | None = bench.now
         self._since: dict[str, float] = {}
         self._told: set[str] = set()
@@ -68,15 +73,19 @@ class Watcher:
         bench.observers.append(self._look)
 
     @property
-    def at_rest(self) -> bool:
-        """Nothing flows, nothing converts, the station's contactor is open (or welded, without a voltage from here)."""
-        bench, circuit = self.bench, self.bench.circuit
-        relay = bench.station.relay
+    def off(self) -> bool:
+        """Nothing flows, nothing converts, the station's contactor is open (DC: or welded)."""
+        circuit, relay = self.bench.circuit, self.bench.station.relay
         if abs(circuit.current_a) >= SAFE_A or (relay.closed and not relay.welded):
             return False
-        if isinstance(circuit, DcCircuit):
-            return not circuit.converter.on and (self.outlet_v < SAFE_V or circuit.car_joined)
-        return not relay.closed
+        return not circuit.converter.on if isinstance(circuit, DcCircuit) else not relay.closed
+
+    @property
+    def at_rest(self) -> bool:
+        """Off, and at the outlet no voltage but that of a car's battery."""
+        circuit = self.bench.circuit
+        held = isinstance(circuit, DcCircuit) and circuit.car_joined
+        return self.off and (not circuit.is_dc or self.outlet_v < SAFE_V or held)
 
     @property
     def outlet_v(self) -> float:
@@ -107,10 +116,9 @@ class Watcher:
         self._lasting("isolation", leaking, ISOLATION_S, f"{poles.fault_ohm:.0f} Ohm to earth")
 
     def _note_rest(self) -> None:
-        if not self.at_rest:
-            self.rest_since = None
-        elif self.rest_since is None:
-            self.rest_since = self.bench.now
+        now = self.bench.now
+        self.off_since = (now if self.off_since is None else self.off_since) if self.off else None
+        self.rest_since = (now if self.rest_since is None else self.rest_since) if self.at_rest else None
 
     def _judge_pilot(self) -> None:
         """Energy only in C and D."""
@@ -144,14 +152,18 @@ class Watcher:
         self._load_breaks = relay.load_breaks
 
     def _judge_bolts(self) -> None:
-        bench = self.bench
-        energised = self.outlet_v >= SAFE_V or abs(bench.circuit.current_a) >= SAFE_A
+        """A bolt opens where neither volts nor amperes are behind it: the cable's, or the inlet's."""
+        bench, circuit = self.bench, self.bench.circuit
+        flowing = abs(circuit.current_a) >= SAFE_A
         bolts = (bench.station.bolt, bench.car.bolt)
-        for name, bolt, was_locked in zip(("evse", "ev"), bolts, self._bolts, strict=True):
-            if was_locked and not bolt.locked and energised and not bolt.dropped:
-                self._tell(f"{name} unlocking", f"{self.outlet_v:.0f} V, {bench.circuit.current_a:.1f} A")
+        volts = (self.outlet_v, abs(circuit.inlet_v))
+        for name, bolt, was_locked, v in zip(("evse", "ev"), bolts, self._bolts, volts, strict=True):
+            live = v >= SAFE_V or flowing
+            if was_locked and not bolt.locked and live and not bolt.dropped:
+                self._tell(f"{name} unlocking", f"{v:.0f} V, {circuit.current_a:.1f} A")
         self._bolts = [bolt.locked for bolt in bolts]
-        self._lasting("unlocked", energised and not any(self._bolts), UNLOCKED_S, "energised without a lock")
+        live = circuit.plugged and (self.outlet_v >= SAFE_V or flowing)
+        self._lasting("unlocked", live and not any(self._bolts), UNLOCKED_S, "energised without a lock")
 
     def _integrate(self) -> None:
         """Energy by the trapezoid rule, each direction for itself."""

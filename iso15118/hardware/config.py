@@ -45,8 +45,9 @@ class HalEvseConfig(_FromToml):
     `max_*` bound what the hardware's ratings allow (None: the ratings alone); AC stations have no ratings but
     these, as sums over `phases`. `ventilation` False never energises in pilot state D with AC. `derate_from_c`
     begins to lower the limits, linearly down to nothing at `stop_c`, where power goes off. `isolation_ohm` is
-    100 000 for CCS, 125 000 for MCS. `pause_s` lies between two closings of an AC contactor. `stale_s`: an
-    older reading is none. `silence_s`: so long power flows without a sign of life of the session.
+    100 000 for CCS, 125 000 for MCS. `pause_s` lies between two closings of an AC contactor. `unlock_s` after the contactor opened on a
+    cable under voltage it has emptied itself, even if the car opened by its watchdog only. `stale_s`: an older
+    reading is none. `silence_s`: so long power flows without a sign of life of the session.
     """
 
     max_power_w: float | None = None
@@ -70,7 +71,7 @@ class HalEvseConfig(_FromToml):
     stale_s: float = 2.0
     silence_s: float = 2.0
     pause_s: float = 10.0
-    unlock_s: float = 5.0
+    unlock_s: float = 8.0
     discharge_wait_s: float = 0.3
     meter_tolerance_w: float = 500.0
     meter_tolerance_share: float = 0.1
@@ -94,7 +95,8 @@ class HalEvConfig(_FromToml):
     `max_*` bound what the battery management allows; `max_discharge_*` 0 never feeds back. State of charge in
     percent: complete at `target_soc`, no feeding back at or below `minimum_soc`, `maximum_soc` for cycling.
     `close_v`: greatest difference across the DC contactor that closes. `open_wait_s`: how long an opening waits
-    for the station to take the current away. Other names as in `HalEvseConfig`.
+    for the station to take the current away. `unlock_s`: the inlet's AC contacts are not measured; after so long
+    in state B the station has opened, be it by its watchdog. Other names as in `HalEvseConfig`.
     """
 
     max_power_w: float = 150_000.0
@@ -116,6 +118,7 @@ class HalEvConfig(_FromToml):
     stale_s: float = 2.0
     silence_s: float = 2.0
     nominal_v: float = 230.0
+    unlock_s: float = 3.0
 
     def __post_init__(self) -> None:
         ordered = 0 <= self.minimum_soc <= self.target_soc <= 100

@@ -70,7 +70,7 @@ class HalEv:
         self._ready_wanted = self._ready = self._close = self._was_closed = False
         self._leaving: _Leaving | None = None
         self._target_w = self._target_var = self._basic_a = 0.0
-        self._heard_at = self._targeted_at = self._reset_at = -math.inf
+        self._heard_at = self._targeted_at = self._reset_at = self._not_ready_at = -math.inf
         self._share = 1.0
         self._withheld = ""
         self._now = clock()
@@ -114,6 +114,8 @@ class HalEv:
             self._not_ready()
 
     def _not_ready(self) -> None:
+        if self._ready_wanted or self._ready:
+            self._not_ready_at = self._now
         self._ready_wanted = self._ready = False
         self.hardware.pilot.set_state(CpState.B)
 
@@ -203,9 +205,9 @@ class HalEv:
         )
 
     def _duty(self) -> float | None:
-        """What the pilot offers: nothing (0) where that is not known, None where nothing is plugged in."""
+        """What the pilot offers: nothing (0) where that is not known any more, None where nothing is plugged in."""
         duty = self._readings.duty
-        if self.hardware.pilot.plugged is False:
+        if self.hardware.pilot.plugged is False or duty.at == -math.inf:
             return None
         return duty.value if duty.fresh(self._now, self.config.stale_s) else 0.0
 
@@ -431,8 +433,10 @@ class HalEv:
             return False
         if self._readings.contactor is not ContactorState.OPEN:
             return False
+        if not self._readings.dc:
+            return self._now - self._not_ready_at >= self.config.unlock_s or self._readings.plugged is False
         fresh = self._inlet.fresh(self._now, self.config.stale_s)
-        return not self._readings.dc or (fresh and abs(self._inlet.value) < self.config.safe_v)
+        return fresh and abs(self._inlet.value) < self.config.safe_v
 
     def _emit(self, kind: type[Any], **values: Any) -> None:
         self._out.append(Emit(kind(t=self._now, role="EVCC", **values)))

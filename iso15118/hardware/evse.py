@@ -103,7 +103,7 @@ class HalEvse:
             case api.SetPilotDuty() | api.SetPilotUnavailable():
                 self._signal(command)
             case api.Deenergise(reason=reason):
-                self._power.leave(reason)
+                self._power.leave(reason, hurry=self._power.charging)
         self.tick(now)
 
     def _signal(self, command: api.SetPilotDuty | api.SetPilotUnavailable) -> None:

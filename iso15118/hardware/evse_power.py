@@ -26,8 +26,10 @@ from iso15118.units import Envelope
 NO_CURRENT_A: Final = 1.0
 RAMP_S: Final = 1.3
 """An orderly end waits so long for the current to come down; the session waits 1.4 s."""
-HELD_S: Final = 0.25
-"""A supply that has been off for so long has discharged the output, unless a battery holds it."""
+HELD_S: Final = 0.15
+"""A supply that has been off for so long has discharged the output by half, unless a battery holds it."""
+HURRY_S: Final = 0.04
+"""A supply that should be off is given so long to tell that it is, where the contactor has to open."""
 SURELY_OFF_S: Final = LEASE_S + 0.1
 """After this time without renewal every lease has ended."""
 CREDIBLE: Final = 1.25
@@ -36,12 +38,12 @@ CREDIBLE: Final = 1.25
 
 @dataclass(slots=True)
 class Leaving:
-    """A shutdown under way; `hurry`: the contactor does not wait for the output to discharge."""
+    """A shutdown under way. From `hurried_at` on the contactor does not wait for the output to discharge."""
 
     why: str
     since: float
+    hurried_at: float = float("inf")
     emergency: bool = False
-    hurry: bool = False
     energised: bool = True
 
 
@@ -74,6 +76,7 @@ class EvsePower:
         self._opening_since: float | None = None
         self._stopping_since: float | None = None
         self._supply_off_at = float("-inf")
+        self._supply_off_v = 0.0
         self._withheld = ""
         self._now = 0.0
         self._readings: EvseReadings | None = None
@@ -158,8 +161,10 @@ class EvsePower:
             if energised:
                 self._emit(events.ShutdownBegun, why=why, emergency=emergency)
             self.leaving = Leaving(why, self._now, energised=energised)
+            self._suspect_vehicle()
             self._switch_off()
-        self.leaving.hurry |= hurry or emergency
+        if hurry or emergency:
+            self.leaving.hurried_at = min(self.leaving.hurried_at, self._now)
         if emergency and not self.leaving.emergency:
             self.leaving.emergency = True
             self._hardware.pilot.set_duty(100.0)
@@ -180,7 +185,7 @@ class EvsePower:
             self._hardware.supply.off()
             self.output.stop()
             if self.driving:
-                self._supply_off_at = self._now
+                self._supply_off_at, self._supply_off_v = self._now, self.volts.value
         self.driving = False
 
     # --- time -----------------------------------------------------------------------------------
@@ -346,8 +351,10 @@ class EvsePower:
 
     def _suspect_vehicle(self) -> None:
         """After an orderly end the car has opened its contactor; if its battery still holds the cable, it has not."""
-        held = self.was_closed and abs(self.volts.value) >= self._config.safe_v and self._fresh
-        if held and self.output is not None and self._now - self._supply_off_at >= HELD_S:
+        closed = self._readings is not None and self._readings.contactor is ContactorState.CLOSED
+        volts = self.volts
+        held = closed and not self.driving and volts.value >= max(self._config.safe_v, self._supply_off_v / 2)
+        if held and self.output is not None and volts.at - self._supply_off_at >= HELD_S:
             self._fault("vehicle_contactor_welded", f"{self.volts.value:.0f} V with the supply off")
 
     def _output_quiet(self, since: float) -> bool:
@@ -371,15 +378,21 @@ class EvsePower:
                     self._emit(events.Deenergised, after_s=round(elapsed_s, 3))
 
     def _may_open(self, leaving: Leaving, elapsed_s: float) -> bool:
-        """Not under load: the supply confirms that it is off, or its lease must have ended."""
+        """Not under load where that can be helped: the supply tells that it is off, or its lease has ended.
+
+        A car that is not ready any more, and an emergency, wait a moment only.
+        """
         readings = self._readings
         assert readings is not None
         if self.output is None or elapsed_s >= SURELY_OFF_S:
             return True
-        if readings.supply_on and not (self._fresh and abs(self.amps.value) < NO_CURRENT_A):
-            return False
+        if not readings.ready:
+            leaving.hurried_at = min(leaving.hurried_at, self._now)
+        quiet = not readings.supply_on or (self._fresh and abs(self.amps.value) < NO_CURRENT_A)
+        if self._now >= leaving.hurried_at:
+            return quiet or self._now - leaving.hurried_at >= HURRY_S
         dead = abs(self.volts.value) < self._config.safe_v
-        return leaving.hurry or dead or elapsed_s >= self._config.discharge_wait_s
+        return quiet and (dead or elapsed_s >= self._config.discharge_wait_s)
 
     # --- lock -----------------------------------------------------------------------------------
 

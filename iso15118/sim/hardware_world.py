@@ -86,7 +86,8 @@ class SessionSide:
         if self.gone:
             return math.inf
         due = self.controller.deadline
-        return min(due, self.machine.deadline, self._update_at) if self.connected else due
+        served = self.connected and not self.closed
+        return min(due, self.machine.deadline, self._update_at) if served else due
 
     def tick(self, now: float) -> None:
         """Controller first, then a snapshot where a level that matters changed, then the session."""
@@ -230,7 +231,7 @@ class HardwareWorld:
             due = min(due, self._heap[0][0])
         if due > self.now + SAME_S:
             self._instants = 0
-            self.bench.step(min(due - self.now, self.bench.due_s))
+            self.bench.hop(due - self.now)
         else:
             self._instants += 1
             if self._instants > MAX_INSTANTS:
