@@ -417,6 +417,27 @@ class Case:
         return "-".join(word for word in words if word)
 
 
+_UNREACHABLE: Final = ("line_sticks", "line_echoes", "device_silent")
+
+
+def unkeepable(name: str, energy: str, side: str, role: str | None) -> tuple[str, ...]:
+    """Rules of the watcher that nobody can keep with this broken: hardware's own watchdogs are all that is left."""
+    match name, energy, side, role:
+        case "controller_killed", _, "evse", _:
+            return ("without pilot",)
+        case "device_reboots", _, _, "contactor":
+            return ("opening under load",)  # it falls open before anybody knows
+        case _, _, _, "supply" if name in _UNREACHABLE:
+            return ("opening under load",)  # cannot be told to stop, and the car is not ready any more
+        case _, _, "evse", "contactor" if name in _UNREACHABLE:
+            return ("contactor without pilot",)  # until its own watchdog opens it
+        case "contactor_welded", "ac", "evse", _:
+            return ("ev unlocking",)  # the car cannot know; the station's bolt stays
+        case (("meter_frozen" | "meter_jumps_back"), _, _, _):
+            return ("meter",)
+    return ()
+
+
 def cases(bench: Bench) -> list[Case]:
     """Every way to try every switch on such a bench."""
     energy = "dc" if bench.dc else "ac"

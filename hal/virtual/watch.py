@@ -152,14 +152,16 @@ class Watcher:
         self._load_breaks = relay.load_breaks
 
     def _judge_bolts(self) -> None:
-        """A bolt opens where neither volts nor amperes are behind it: the cable's, or the inlet's."""
+        """A bolt opens where neither volts nor amperes are behind it (the cable's, or the inlet's): while it holds
+        something, as after a connector that was torn out there is nothing left to hold.
+        """
         bench, circuit = self.bench, self.bench.circuit
         flowing = abs(circuit.current_a) >= SAFE_A
         bolts = (bench.station.bolt, bench.car.bolt)
         volts = (self.outlet_v, abs(circuit.inlet_v))
         for name, bolt, was_locked, v in zip(("evse", "ev"), bolts, self._bolts, volts, strict=True):
             live = v >= SAFE_V or flowing
-            if was_locked and not bolt.locked and live and not bolt.dropped:
+            if was_locked and not bolt.locked and live and circuit.plugged and not bolt.dropped:
                 self._tell(f"{name} unlocking", f"{v:.0f} V, {circuit.current_a:.1f} A")
         self._bolts = [bolt.locked for bolt in bolts]
         live = circuit.plugged and (self.outlet_v >= SAFE_V or flowing)

@@ -177,7 +177,7 @@ class CableCheck:
             self.fail(f"{voltage_v:.0f} V at the output, {self.test_v:.0f} V wanted")
 
 
-def test_voltage(ev_max_v: float, evse_max_v: float) -> float:
+def voltage_to_test(ev_max_v: float, evse_max_v: float) -> float:
     """The voltage to test a car of this maximum with (V, IEC 61851-23:2023 CC.4.1.2)."""
     return min(500.0, ev_max_v + 50.0, evse_max_v) if ev_max_v <= 500.0 else min(evse_max_v, 1.1 * ev_max_v)
 

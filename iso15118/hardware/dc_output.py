@@ -28,7 +28,8 @@ class DcOutput:
         self.target: SetDcTarget | None = None
         self.set_a = 0.0
         self.most_a = self.least_a = 0.0
-        self._advanced_at = self._bound_at = -math.inf
+        self._advanced_at = math.inf  # nothing ramps before the first step
+        self._bound_at = -math.inf
 
     @property
     def max_voltage_v(self) -> float:
@@ -54,6 +55,7 @@ class DcOutput:
         """The supply is off: nothing is wanted, and soon nothing may be measured."""
         self.target = None
         self.set_a = 0.0
+        self._advanced_at = math.inf
 
     def ramp_down(self) -> None:
         """Bring the current to zero, keep the voltage meanwhile."""

@@ -63,6 +63,7 @@ class HalEv:
         self.owner = owner or api.EvControllerBase()
         self.wish: Wish | None = None
         self.wake, self.basic = False, True
+        self._duty: float | None = None
         self._clock = clock
         self._out: deque[Output] = deque()
         self._guard: Guard[EvSituation] = Guard(EV_RULES, self._emit)
@@ -199,17 +200,20 @@ class HalEv:
             wish=self.wish,
             emergency_stop=stopped,
             fault="" if stopped else latches.reason,
-            duty=self._duty(),
+            duty=self._duty,
             wake=self.wake,
             basic=self.basic,
         )
 
-    def _duty(self) -> float | None:
-        """What the pilot offers: nothing (0) where that is not known any more, None where nothing is plugged in."""
+    def _look_at_pilot(self) -> None:
+        """What the pilot offers: None where nothing is plugged in or nothing is known yet, 0 where it is no more."""
         duty = self._readings.duty
-        if self.hardware.pilot.plugged is False or duty.at == -math.inf:
-            return None
-        return duty.value if duty.fresh(self._now, self.config.stale_s) else 0.0
+        if self.hardware.pilot.plugged is False:
+            self._duty = None
+        elif duty.fresh(self._now, self.config.stale_s):
+            self._duty = duty.value
+        elif self._duty is not None:
+            self._duty = 0.0
 
     def _reactive_var(self) -> float:
         measured = self.hardware.charger.measured if self.hardware.charger else {}
@@ -248,6 +252,7 @@ class HalEv:
         self._now = now
         self._readings = readings = read_ev(self.hardware, now)
         self._inlet.take(readings.inlet)
+        self._look_at_pilot()
         closed = readings.contactor is ContactorState.CLOSED
         self._was_closed = (self._close or self._was_closed) and (
             closed or (self._close and self._was_closed)
@@ -259,6 +264,8 @@ class HalEv:
             self._leave_on(self._leaving)
         else:
             self._go_on()
+        if not self.energised and self._leaving is None:
+            self._guard.let_pass()
         if readings.plugged is False and not self.energised:
             self._unplugged()
         self._lock()
@@ -415,6 +422,7 @@ class HalEv:
         if not self.energised and self._leaving is None:
             for _, device in self.hardware.devices():
                 device.reset()
+            self._readings = read_ev(self.hardware, self._now)
             self._guard.release(self._found)
 
     def _lock(self) -> None:

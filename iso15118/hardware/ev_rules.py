@@ -102,7 +102,7 @@ def _silent(s: EvSituation) -> str:
 _E, _S = Severity.EMERGENCY, Severity.STOP
 
 EV_RULES: Final[tuple[Rule[EvSituation], ...]] = (
-    Rule("pilot_lost", _E, 0.0, _pilot_lost),
+    Rule("pilot_lost", _E, 0.0, _pilot_lost, passing=True),
     Rule("connector_unlocked", _S, 0.0, _unlocked),
     Rule("contactor_opened", _S, 0.02, _contactor_opened),
     Rule("battery_silent", _S, 0.0, _battery_stale),
@@ -111,6 +111,6 @@ EV_RULES: Final[tuple[Rule[EvSituation], ...]] = (
     Rule("over_current", _S, 1.5, _over_current),
     Rule("over_temperature", _S, 0.5, _temperature),
     Rule("temperature_stale", _S, 0.0, _temperature_stale),
-    Rule("session_silent", _S, 0.0, _silent),
+    Rule("session_silent", _S, 0.0, _silent, passing=True),
 )
 """In the order in which they are told where several are broken at once."""

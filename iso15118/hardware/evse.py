@@ -200,6 +200,8 @@ class HalEvse:
         self._derate()
         self._judge()
         self._power.step(self.limits, self._guard.latches.reason)
+        if not self._power.energised and self._power.leaving is None:
+            self._guard.let_pass()
         if readings.cp is CpState.A and not self._power.energised:
             self._unplugged()
         self._lock()
@@ -306,6 +308,7 @@ class HalEvse:
     def _release(self) -> None:
         for _, device in self.hardware.devices():
             device.reset()
+        self._readings = read_evse(self.hardware, self._now)
         self._guard.release(self._found)
 
     def _lock(self) -> None:

@@ -15,7 +15,7 @@ from hal.errors import HalError
 from hal.types import LEASE_S, Check, ContactorState, CpState
 from iso15118.control.evse import SetDcTarget
 from iso15118.hardware import events
-from iso15118.hardware.cable_check import CableCheck, over_voltage_limit, test_voltage
+from iso15118.hardware.cable_check import CableCheck, over_voltage_limit, voltage_to_test
 from iso15118.hardware.config import HalEvseConfig
 from iso15118.hardware.dc_output import DcOutput
 from iso15118.hardware.gauge import Gauge
@@ -123,7 +123,7 @@ class EvsePower:
         if self.output is None or self.checking or self.leaving is not None:
             return
         ratings_v = self.output.max_voltage_v
-        test_v = test_voltage(min(self.ev_max_v, ratings_v), ratings_v)
+        test_v = voltage_to_test(min(self.ev_max_v, ratings_v), ratings_v)
         self.check = CableCheck(
             self._config.cable_check, test_v, self._config.isolation_ohm, self._config.safe_v
         )
@@ -261,6 +261,8 @@ class EvsePower:
         if not self._allowed(Action.HOLD if held else Action.CLOSE):
             if held:
                 self.leave(self._withheld, hurry=not self._ready)
+            elif self._barred:
+                self.close = False  # a wish does not outlive the fault that forbids it
             return
         if not held:
             self._closed_at = self._now

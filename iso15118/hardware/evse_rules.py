@@ -159,7 +159,7 @@ def _silent(s: EvseSituation) -> str:
 _E, _S, _W = Severity.EMERGENCY, Severity.STOP, Severity.WARNING
 
 EVSE_RULES: Final[tuple[Rule[EvseSituation], ...]] = (
-    Rule("pilot_lost", _E, 0.0, _pilot_lost),
+    Rule("pilot_lost", _E, 0.0, _pilot_lost, passing=True),
     Rule("no_ventilation", _S, 0.0, _ventilation),
     Rule("connector_unlocked", _S, 0.0, _unlocked),
     Rule("contactor_opened", _S, MEANWHILE_OPEN_S, _contactor_opened),
@@ -171,7 +171,7 @@ EVSE_RULES: Final[tuple[Rule[EvseSituation], ...]] = (
     Rule("over_current", _S, 0.5, _over_current),
     Rule("over_voltage", _S, 0.4, _over_voltage),
     Rule("supply_not_following", _S, 2.0, _not_following),
-    Rule("session_silent", _S, 0.0, _silent),
+    Rule("session_silent", _S, 0.0, _silent, passing=True),
     Rule("meter_implausible", _W, 10.0, _meter_power),
     Rule("meter_stale", _W, 0.0, _meter_stale),
     Rule("meter_went_back", _W, 0.0, _meter_fell),

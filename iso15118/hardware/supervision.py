@@ -6,7 +6,7 @@ It counts once it has lasted for the rule's time; a doubt that goes away in time
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -18,12 +18,16 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Rule(Generic[S]):
-    """`wrong(situation)` is "" while all is well; otherwise it counts after `lasts_s`."""
+    """`wrong(situation)` is "" while all is well; otherwise it counts after `lasts_s`.
+
+    `passing`: it was the other side's doing, and with the power off it is over; the next try may begin.
+    """
 
     code: str
     severity: Severity
     lasts_s: float
     wrong: Callable[[S], str]
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +77,12 @@ class Latches:
         self._held[finding.code] = finding
         return True
 
-    def release(self) -> tuple[str, ...]:
-        """Forget everything; the codes that were held."""
-        codes = tuple(self._held)
-        self._held.clear()
-        return codes
+    def release(self, codes: Container[str] | None = None) -> tuple[str, ...]:
+        """Forget these (None: everything); what was held of them."""
+        gone = tuple(code for code in self._held if codes is None or code in codes)
+        for code in gone:
+            del self._held[code]
+        return gone
 
     @property
     def worst(self) -> Finding | None:
@@ -101,8 +106,10 @@ class Guard(Generic[S]):
     """
 
     def __init__(self, rules: Iterable[Rule[S]], emit: Callable[..., None]) -> None:
+        table = tuple(rules)
         self.latches = Latches()
-        self._supervisor = Supervisor(rules)
+        self._supervisor = Supervisor(table)
+        self._passing = frozenset(rule.code for rule in table if rule.passing)
         self._emit = emit
         self._warnings: set[str] = set()
 
@@ -142,6 +149,11 @@ class Guard(Generic[S]):
         for code in held:
             if code not in self.latches:
                 self._emit(events.FaultCleared, code=code)
+
+    def let_pass(self) -> None:
+        """The power is off: what was the other side's doing is over."""
+        for code in self.latches.release(self._passing):
+            self._emit(events.FaultCleared, code=code)
 
     def _tell(self, finding: Finding) -> None:
         self._emit(

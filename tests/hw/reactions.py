@@ -9,7 +9,7 @@ from hal.types import Severity
 from hal.virtual.ac_circuit import OnBoardCharger
 from hal.virtual.bench import Bench
 from hal.virtual.converter import Converter
-from hal.virtual.faults import Case, Phase, Reaction
+from hal.virtual.faults import Case, Phase, Reaction, unkeepable
 from iso15118.hardware import HalEvConfig, HalEvseConfig
 from iso15118.hardware.config import CableCheckConfig
 from iso15118.hardware.events import FaultFound
@@ -26,7 +26,6 @@ CAR = HalEvConfig(max_discharge_w=20_000.0, max_discharge_a=60.0)
 CHARGE_W = 40_000.0
 SLACK_S = 0.06
 """The phase of a poll, and that the world looks at the end of steps."""
-UNREACHABLE = ("line_sticks", "line_echoes", "device_silent")
 TOUCH_SAFE_S = 5.0
 """A cable cut off at full voltage empties itself in so long."""
 
@@ -217,16 +216,5 @@ class Trial:
         self.expect(not violations, f"violated: {[str(v) for v in violations]}")
 
     def excused(self) -> tuple[str, ...]:
-        """Rules that nobody can keep with what is broken."""
-        name, energy, side, role = self.case.switch.name, self.case.energy, self.case.side, self.case.role
-        if name == "controller_killed" and side == "evse":
-            return ("without pilot",)  # its hardware's watchdogs are all that is left
-        if (name, role) == ("device_reboots", "contactor"):
-            return ("opening under load",)  # it falls open before anybody knows
-        if name in UNREACHABLE and role == "supply":
-            return ("opening under load",)  # cannot be told to stop, and the car is not ready any more
-        if name in UNREACHABLE and (side, role) == ("evse", "contactor"):
-            return ("contactor without pilot",)  # until its own watchdog opens it
-        if (name, energy, side) == ("contactor_welded", "ac", "evse"):
-            return ("ev unlocking",)  # the car cannot know; the station's bolt stays
-        return ()
+        case = self.case
+        return unkeepable(case.switch.name, case.energy, case.side, case.role)
