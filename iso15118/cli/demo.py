@@ -1,13 +1,12 @@
-"""A complete session, car and charger in this process: DC_BPT charges, then feeds back to the grid.
+"""The whole way in this process: plug in, match over the powerline, charge, feed back to the grid, unplug.
 
-Both sides are the machines that run on a real board; only the network, the contactors and the battery are
-simulated, under virtual time. Needs no network, no hardware and no privileges.
+Both sides are what runs on a real board, from the control pilot to the messages; devices, powerline and battery are
+virtual, under virtual time. Needs no network, no hardware and no privileges.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import time
 from typing import Final
 
@@ -15,7 +14,9 @@ from iso15118.cli.main import FAILED, OK
 
 LOOP_INTERVAL_S: Final = 0.24
 """Slower than usual, as the standard still allows: a minute of power in fewer messages."""
-LOOPS: Final = 220
+LOOPS: Final = 150
+SETPOINTS: Final = ((0.0, 60_000.0), (28.0, -20_000.0))
+"""What the operator wants from when on: (s since plug-in, W)."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,15 +26,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Simulate, then print the transcript and the summary."""
+    from iso15118.cli.plugged import summary_lines, went_well
     from iso15118.cli.printing import Transcript
-    from iso15118.cli.simulate import summary_lines, went_well
-    from iso15118.sim.run import evcc_config, simulate
-    from iso15118.sim.scenarios import demo
+    from iso15118.config import EvccConfig
+    from iso15118.control.common import ControlMode, EnergyService
+    from iso15118.sim.plugged import plug_in
 
     begun = time.perf_counter()
-    scenario = demo()
-    car = dataclasses.replace(evcc_config(scenario), loop_interval_s=LOOP_INTERVAL_S, max_loops=LOOPS)
-    result = simulate(seed=args.seed, scenario=dataclasses.replace(scenario, evcc=car))
+    car = EvccConfig(
+        services=(EnergyService.DC_BPT,),
+        control_mode=ControlMode.DYNAMIC,
+        loop_interval_s=LOOP_INTERVAL_S,
+        insecure_no_tls=True,
+    )
+    result = plug_in("DC_BPT", "dynamic", args.seed, loops=LOOPS, setpoints=SETPOINTS, evcc=car)
     spent = time.perf_counter() - begun
     transcript = Transcript()
     for event in result.events:

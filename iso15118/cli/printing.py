@@ -11,6 +11,7 @@ from typing import Any, Final
 from iso15118 import events as ev
 
 _MAX_BRIEF: Final = 96
+_DISCOVERY: Final = "iso15118.discovery.events"
 _POWER_EVERY_S: Final = 60.0
 """Between two power lines of an unchanged direction."""
 _HIDDEN_FIELDS: Final = frozenset({"header"})
@@ -84,9 +85,9 @@ class Transcript:
             yield f"{self._clock(event)}  {event.role:10}  {text}"
 
     def _repeats(self, event: ev.Event) -> bool:
-        """Whether it is one more of a kind from outside the session: discovery repeats its requests."""
+        """Whether discovery repeats itself: its requests go out every quarter of a second."""
         previous, self._previous = self._previous, type(event)
-        return previous is self._previous and not _is_session_event(event)
+        return previous is self._previous and type(event).__module__ == _DISCOVERY
 
     def end(self) -> Iterator[str]:
         """What is still held back."""
@@ -178,9 +179,11 @@ def _foreign(event: ev.Event) -> str:
     """Events of discovery and runtime: their name and fields. The rest of ours is told by other lines."""
     if _is_session_event(event):
         return ""
+    from iso15118.cli.link_lines import line_of
     from iso15118.runtime.sinks import described
 
-    return described(event)
+    line = line_of(event)
+    return described(event) if line is None else line
 
 
 def _is_session_event(event: ev.Event) -> bool:

@@ -126,7 +126,7 @@ class EvsePlug(PlugTable[State]):
             self._enter(State.BASIC, Signal.BASIC_ALLOWED)
         elif self.state is State.BASIC_STOP and not (self.levels.cp and self.levels.cp.ready):
             self._enter(State.WAITING, Signal.NOT_READY)
-        elif self.state is State.SESSION:
+        elif self.state in (State.ENDING, State.PAUSING):
             self.restarts = 0
 
     # --- what rows ask ------------------------------------------------------------------------

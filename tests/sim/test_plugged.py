@@ -1,0 +1,135 @@
+"""The whole way under virtual time: plug, pilot, matching, discovery, session, unplug; and what may happen on it."""
+
+from __future__ import annotations
+
+import pytest
+
+from hal.virtual.faults import FAULTS
+from iso15118.events import SessionEnded
+from iso15118.machine import Datagram
+from iso15118.plug.words import PlugState
+from iso15118.sim.faults import draw
+from iso15118.sim.plugged import plug_in
+from iso15118.sim.plugged.mishaps import ACTS, MISHAPS
+from iso15118.sim.plugged.network import link_local, mac_of, read_udp, udp_frame
+from iso15118.sim.plugged.world import EV_MAC, EVSE_MAC
+from iso15118.slac.events import EvseChosen, LinkReady, MatchingStarted, SuspiciousEvse
+
+COMBINATIONS = [(e, c) for e in ("AC", "AC_BPT", "DC", "DC_BPT") for c in ("scheduled", "dynamic")]
+
+
+@pytest.mark.parametrize(("energy", "control"), COMBINATIONS)
+def test_from_plug_to_unplug(energy, control):
+    run = plug_in(energy, control, seed=1)
+    assert run.ok, run.explain()
+    assert run.states("secc") == ["PLUGGED", "MATCHING", "LINKED", "SESSION", "ENDING", "ENDED", "EMPTY"]
+    assert run.states("evcc") == ["WAITING", "SETTLING", "MATCHING", "LINKED", "SESSION", "DONE", "UNPLUGGED"]
+    assert run.delivered_wh > 0.1
+
+
+def test_energy_flows_both_ways():
+    run = plug_in("DC_BPT", "dynamic", seed=2, loops=150, setpoints=((0.0, 20_000.0), (18.0, -15_000.0)))
+    assert run.ok, run.explain()
+    assert run.delivered_wh > 5.0
+    assert run.fed_back_wh > 5.0
+
+
+def test_same_seed_same_log():
+    runs = [plug_in("DC", "dynamic", seed=5, mishaps="link_loss(0.1), unplug(at=14)") for _ in range(2)]
+    assert runs[0].log_hash == runs[1].log_hash
+    assert plug_in("DC", "dynamic", seed=6).log_hash != runs[0].log_hash
+
+
+def test_matching_is_quick():
+    run = plug_in("AC", seed=3)
+    begun = next(e.t for e in run.events if isinstance(e, MatchingStarted))
+    ready = next(e.t for e in run.events if isinstance(e, LinkReady) and e.role == "EVCC")
+    assert ready - begun - 1.0 < 1.5  # the modems need up to a second to join
+
+
+@pytest.mark.parametrize("farther_db", [3.5, 8.0, 30.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_of_two_chargers_the_nearer_is_matched(farther_db, seed):
+    run = plug_in("AC", seed=seed, mishaps=f"neighbour({farther_db})")
+    assert run.completed, run.explain()
+    assert [e.mac for e in run.events if isinstance(e, EvseChosen)] == [EVSE_MAC]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rogue_charger_is_noticed_and_not_chosen(seed):
+    run = plug_in("AC", seed=seed, mishaps="rogue")
+    assert run.completed, run.explain()
+    assert [e for e in run.events if isinstance(e, SuspiciousEvse)]
+    assert [e.mac for e in run.events if isinstance(e, EvseChosen)] == [EVSE_MAC]
+
+
+def test_a_link_that_breaks_ends_the_session_and_is_made_anew():
+    run = plug_in("DC", seed=4, mishaps="link_breaks(at=14, seconds=5)", loops=60)
+    assert run.ok, run.explain()
+    assert run.states("secc").count("SESSION") == 2
+    assert "STEP_EF" in run.states("secc")
+    assert run.completed
+
+
+def test_plugged_in_again_at_once():
+    run = plug_in("DC", seed=4, mishaps="replug(at=5, seconds=0.5)")
+    assert run.ok, run.explain()
+    assert run.completed
+
+
+def test_nobody_is_charged_after_a_refused_match():
+    run = plug_in("AC", seed=4, mishaps="profiles_lost(1.0)")
+    assert run.rested, run.explain()
+    assert not run.violations
+    assert run.delivered_wh == 0.0
+    assert not [e for e in run.events if isinstance(e, SessionEnded)]
+
+
+@pytest.mark.parametrize("name", sorted(ACTS))
+@pytest.mark.parametrize("energy", ["AC", "DC"])
+def test_every_mishap_of_link_tcp_and_people_ends_safely(name, energy):
+    run = plug_in(energy, seed=11, mishaps=name)
+    assert run.ok, run.explain()
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("energy", ["AC", "DC_BPT"])
+def test_mishaps_by_chance(seed, energy):
+    run = plug_in(energy, seed=seed, mishaps="random")
+    assert run.ok, run.explain()
+
+
+def test_every_hardware_fault_can_be_drawn():
+    names = {fault.name for seed in range(1500) for fault in draw(seed, kinds=MISHAPS)}
+    dc = {name for name, switch in FAULTS.items() if "dc" in switch.energies}
+    assert names == set(ACTS) | dc
+
+
+def test_log_tells_the_plug():
+    run = plug_in("AC", seed=1)
+    states = [e for e in run.events if isinstance(e, PlugState)]
+    assert all(e.why for e in states)
+
+
+# --- IPv6 on the powerline ------------------------------------------------------------------------
+
+
+def test_datagrams_are_real_frames():
+    datagram = Datagram(b"\x01\xfe\x90\x00", (link_local(EVSE_MAC), 15118))
+    frame = udp_frame(EV_MAC, 50_000, datagram)
+    found = read_udp(frame)
+    assert found is not None
+    assert found.payload == datagram.data
+    assert found.src == (link_local(EV_MAC), 50_000)
+    assert frame[:6] == EVSE_MAC
+    assert mac_of("ff02::1") == bytes.fromhex("333300000001")
+
+
+def test_a_damaged_datagram_is_dropped():
+    frame = udp_frame(EV_MAC, 50_000, Datagram(b"hello", (link_local(EVSE_MAC), 15118)))
+    for at in range(14 + 8, len(frame)):
+        damaged = bytearray(frame)
+        damaged[at] ^= 0x10
+        assert read_udp(bytes(damaged)) is None
+    assert read_udp(frame[:30]) is None
+    assert read_udp(b"") is None
