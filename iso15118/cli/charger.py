@@ -1,8 +1,11 @@
-"""A charger (SECC) on a network interface, with a virtual station behind it.
+"""A charger (SECC) on a network interface.
 
-It answers discovery, accepts one car at a time and carries out what the session commands on a virtual
-station without hardware. Ctrl-C or SIGTERM ends a running session in an orderly way; a second one cuts it.
-A station with real hardware is a program of its own: see `iso15118.Charger`.
+It answers discovery and accepts one car at a time. Without --hardware the station behind it is pretended: no pilot,
+every command succeeds. With --hardware it drives the devices of a file, or virtual ones, from the pilot to the meter,
+and with --modem it finds the car over the powerline as well.
+Ctrl-C or SIGTERM ends a running session in an orderly way; a second one cuts it.
+
+  iso15118 charger --interface eth1 --config charger.toml --hardware station.toml --modem eth1
 """
 
 from __future__ import annotations
@@ -10,20 +13,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from iso15118.cli import endpoint
+from iso15118.cli import endpoint, hardware
 from iso15118.cli.main import FAILED, OK, UsageError
 
 if TYPE_CHECKING:
     from iso15118.config import SeccConfig
-    from iso15118.control.common import EnergyService
-    from iso15118.sim.realtime import BenchStation
+    from iso15118.runtime.charger import Charger
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `iso15118 charger`."""
     endpoint.add_common_options(parser)
+    hardware.add_options(parser)
     parser.add_argument("--port", type=int, default=0, metavar="N", help="TCP port (default: a free one)")
     parser.add_argument(
         "--energy",
@@ -38,10 +43,13 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--port {args.port}; accepted: 0 to 65535")
     config = _config(args)
     endpoint.demand_consent(config.insecure_no_tls)
-    station = _station(config.services)
+    kinds = {service.is_ac for service in config.services}
+    if len(kinds) > 1:
+        raise UsageError("a station is either AC or DC: offer services of one kind")
+    serve = _serve_hardware if hardware.wanted(args) else _serve_pretended
     endpoint.enable_log()
     try:
-        return asyncio.run(_serve(args, config, station))
+        return asyncio.run(serve(args, config))
     except asyncio.CancelledError:
         return FAILED
 
@@ -61,34 +69,56 @@ def _config(args: argparse.Namespace) -> SeccConfig:
     )
 
 
-def _station(services: tuple[EnergyService, ...]) -> BenchStation:
-    from iso15118.sim.controllers import AC_STATION, DC_STATION
-    from iso15118.sim.realtime import BenchStation
-
-    if len({service.is_ac for service in services}) > 1:
-        raise UsageError("the virtual station is either AC or DC: offer services of one kind")
-    return BenchStation(AC_STATION if services[0].is_ac else DC_STATION)
-
-
-async def _serve(args: argparse.Namespace, config: SeccConfig, station: BenchStation) -> int:
-    from iso15118.events import SessionEnded
+async def _serve_pretended(args: argparse.Namespace, config: SeccConfig) -> int:
+    """A station that only says what the session wants to hear."""
     from iso15118.runtime.charger import Charger
     from iso15118.runtime.events import Disconnected
-    from iso15118.sim.realtime import run_bench
+    from iso15118.sim.controllers import AC_STATION, DC_STATION
+    from iso15118.sim.realtime import BenchStation, run_bench
 
+    station = BenchStation(DC_STATION if config.dc else AC_STATION)
     charger = Charger(config, station, args.interface, port=args.port, state=station.state)
+
+    def left(event: Any) -> bool:
+        if isinstance(event, Disconnected):
+            station.plug_in()
+        return isinstance(event, Disconnected)
+
+    async with endpoint.in_background(run_bench(station, charger.evse.write)):
+        return await _serve(args, charger, left)
+
+
+async def _serve_hardware(args: argparse.Namespace, config: SeccConfig) -> int:
+    """A station that measures and acts, and owns the plug."""
+    from iso15118.plug.words import PlugState
+    from iso15118.runtime.charger import Charger
+    from iso15118.runtime.plug import Plug
+
+    async with hardware.station(args, config) as rig:
+        if rig.haunted:  # the ghost is plugged in for as long as it takes until somebody starts a real car
+            patient = dataclasses.replace(config.plug, setup_s=math.inf)
+            config = dataclasses.replace(config, plug=patient)
+        charger = Charger(
+            config, rig.controller, args.interface, port=args.port, plug=Plug(rig.port), sinks=rig.sinks
+        )
+        return await _serve(
+            args, charger, lambda event: isinstance(event, PlugState) and event.state == "EMPTY"
+        )
+
+
+async def _serve(args: argparse.Namespace, charger: Charger, left: Callable[[Any], bool]) -> int:
+    """Print events; with --once until a session has ended and its car has `left`."""
+    from iso15118.events import SessionEnded
+
     printer = endpoint.Printer("SECC", as_json=args.json)
     ended: SessionEnded | None = None
     with endpoint.orderly_stop(charger.stop):
-        async with endpoint.in_background(run_bench(station, charger.evse.write)):
-            async for event in charger.run():
-                printer(event)
-                if isinstance(event, SessionEnded):
-                    ended = event
-                elif isinstance(event, Disconnected):
-                    station.plug_in()
-                    if args.once and ended is not None:
-                        await charger.stop()
+        async for event in charger.run():
+            printer(event)
+            if isinstance(event, SessionEnded):
+                ended = event
+            if left(event) and args.once and ended is not None:
+                await charger.stop()
     printer.end()
     if not args.once:
         return OK

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final
 
+from hal.errors import HalError, Kind
 from iso15118.errors import ConfigError, Iso15118Error
 
 OK: Final = 0
@@ -22,12 +23,15 @@ FAILED: Final = 1
 USAGE: Final = 2
 """The call itself is wrong: unknown options, unusable configuration."""
 
+_WRONG_CALL: Final = (Kind.CONFIGURATION, Kind.MISSING_EXTRA, Kind.OUT_OF_RANGE)
+
 COMMANDS: Final = MappingProxyType(
     {
         "demo": "a bidirectional DC session, car and charger in this process",
         "simulate": "one or many simulated sessions under virtual time, with faults on request",
         "charger": "a charger (SECC) on a network interface",
         "vehicle": "a car (EVCC) on a network interface",
+        "doctor": "look at interface, modem, devices, clock and certificates before anything starts",
         "lab": "run a command between two joined virtual network interfaces (Linux, no root)",
         "slac": "what cars, chargers and modems say on the powerline, live or recorded",
         "decode": "V2GTP frames, EXI or a capture file into JSON or XML",
@@ -55,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Iso15118Error as error:
         print(f"iso15118: {error.diagnostics()}", file=sys.stderr)
         return USAGE if isinstance(error, ConfigError) else FAILED
+    except HalError as error:
+        print(f"iso15118: {error.diagnostics()}", file=sys.stderr)
+        return USAGE if error.kind in _WRONG_CALL else FAILED
     except BrokenPipeError:
         _abandon_stdout()
         return FAILED

@@ -1,8 +1,11 @@
-"""A car (EVCC) on a network interface, with a virtual battery behind it.
+"""A car (EVCC) on a network interface.
 
-It looks for a charger, connects and charges for some charge loops. Ctrl-C or SIGTERM ends the session in
-an orderly way; a second one cuts it. A car with a real battery is a program of its own: see
-`iso15118.Vehicle`.
+It looks for a charger, connects and charges for some charge loops. Without --hardware the car is pretended: no inlet,
+every command succeeds. With --hardware it drives the devices of a file, or virtual ones, from the pilot to the
+battery, and with --modem it finds the charger over the powerline as well; a plug-in lasts until the connector is out.
+Ctrl-C or SIGTERM ends the session in an orderly way; a second one cuts it.
+
+  iso15118 vehicle --interface eth1 --config car.toml --hardware car.toml --modem eth1
 """
 
 from __future__ import annotations
@@ -12,16 +15,17 @@ import asyncio
 import contextlib
 import dataclasses
 import sys
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
-from iso15118.cli import endpoint
+from iso15118.cli import endpoint, hardware
 from iso15118.cli.main import FAILED, OK, UsageError
 from iso15118.errors import LinkError
 
 if TYPE_CHECKING:
     from iso15118.config import EvccConfig
     from iso15118.events import SessionEnded
-    from iso15118.sim.realtime import BenchCar
+    from iso15118.runtime.vehicle import Vehicle
 
 LOOPS: Final = 20
 PAUSE_S: Final = 2.0
@@ -31,6 +35,7 @@ PAUSE_S: Final = 2.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `iso15118 vehicle`."""
     endpoint.add_common_options(parser)
+    hardware.add_options(parser)
     parser.add_argument(
         "--energy", metavar="SERVICE", help="AC, AC_BPT, DC or DC_BPT (default: DC, or the file's)"
     )
@@ -51,9 +56,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--loops takes 0 or more")
     config = _config(args)
     endpoint.demand_consent(config.insecure_no_tls)
+    drive = _drive_hardware if hardware.wanted(args) else _drive_pretended
     endpoint.enable_log()
     try:
-        return asyncio.run(_drive(args, config))
+        return asyncio.run(drive(args, config))
     except asyncio.CancelledError:
         return FAILED
 
@@ -72,14 +78,6 @@ def _config(args: argparse.Namespace) -> EvccConfig:
     return dataclasses.replace(config, insecure_no_tls=args.insecure_no_tls or config.insecure_no_tls)
 
 
-def _car(config: EvccConfig) -> BenchCar:
-    from iso15118.sim.realtime import BenchCar
-
-    car = BenchCar(config.services[0], config.control_mode)
-    car.wanted = config.services
-    return car
-
-
 class _Stopped:
     """Whether a signal has asked for the end, and how to hand it to the running plug-in."""
 
@@ -96,14 +94,46 @@ async def _nothing() -> None:
     """No plug-in is going on."""
 
 
-async def _drive(args: argparse.Namespace, config: EvccConfig) -> int:
-    printer = endpoint.Printer("EVCC", as_json=args.json)
+async def _drive_pretended(args: argparse.Namespace, config: EvccConfig) -> int:
+    """A car that only says what the session wants to hear; each time as it was at first."""
+    from iso15118.runtime.vehicle import Vehicle
+    from iso15118.sim.realtime import BenchCar, run_bench
+
     stopped = _Stopped()
+
+    async def plug_in(printer: endpoint.Printer) -> SessionEnded | None:
+        car = BenchCar(config.services[0], config.control_mode)
+        car.wanted = config.services
+        vehicle = Vehicle(config, car, args.interface, state=car.state)
+        async with endpoint.in_background(run_bench(car, vehicle.ev.write)):
+            return await _listen(vehicle, printer, stopped)
+
+    return await _drive(args, plug_in, stopped)
+
+
+async def _drive_hardware(args: argparse.Namespace, config: EvccConfig) -> int:
+    """A car that measures and acts, and owns the inlet."""
+    from iso15118.runtime.plug import Plug
+    from iso15118.runtime.vehicle import Vehicle
+
+    stopped = _Stopped()
+    async with hardware.car(args, config) as rig:
+        vehicle = Vehicle(config, rig.controller, args.interface, plug=Plug(rig.port), sinks=rig.sinks)
+        return await _drive(args, lambda printer: _listen(vehicle, printer, stopped), stopped)
+
+
+async def _drive(
+    args: argparse.Namespace,
+    plug_in: Callable[[endpoint.Printer], Awaitable[SessionEnded | None]],
+    stopped: _Stopped,
+) -> int:
+    """Plug in once, or again and again until told to stop."""
+    printer = endpoint.Printer("EVCC", as_json=args.json)
     ended: SessionEnded | None = None
     with endpoint.orderly_stop(stopped):
         while not stopped.event.is_set():
             try:
-                ended = await _plug_in(args, config, printer, stopped)
+                ended = await plug_in(printer)
             except LinkError as error:
                 if args.once:
                     raise
@@ -117,19 +147,11 @@ async def _drive(args: argparse.Namespace, config: EvccConfig) -> int:
     return OK if ended is not None and ended.as_intended else FAILED
 
 
-async def _plug_in(
-    args: argparse.Namespace, config: EvccConfig, printer: endpoint.Printer, stopped: _Stopped
-) -> SessionEnded | None:
-    """One session from discovery to its end."""
-    from iso15118.runtime.vehicle import Vehicle
-    from iso15118.sim.realtime import run_bench
-
-    car = _car(config)
-    vehicle = Vehicle(config, car, args.interface, state=car.state)
+async def _listen(vehicle: Vehicle, printer: endpoint.Printer, stopped: _Stopped) -> SessionEnded | None:
+    """One plug-in: print its events; how its last session ended."""
     stopped.vehicle_stop = vehicle.stop
-    async with endpoint.in_background(run_bench(car, vehicle.ev.write)):
-        async for event in vehicle.run():
-            printer(event)
+    async for event in vehicle.run():
+        printer(event)
     stopped.vehicle_stop = _nothing
     printer.end()
     return vehicle.result

@@ -1,0 +1,262 @@
+"""The modem behind a port: is it there, what is it, how is it set up, and what does it hear?
+
+It is asked only for what changes nothing; it gets no key, and matching may go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from hal.errors import HalError
+from hal.plc import EthernetPort
+from iso15118.errors import FramingError
+from iso15118.events import Role
+from iso15118.runtime.checkup import parameters
+from iso15118.runtime.checkup.findings import Finding, error, note, ok
+from iso15118.slac.vendors import DISCOVERY, VENDORS, Vendor
+from iso15118.wire import homeplug, homeplug_vendor
+from iso15118.wire.homeplug import BROADCAST, LOCAL_MODEM, AttenProfileInd, Frame, Message, MnbcSoundInd
+
+ANSWER_S: Final = 0.3
+"""Modems answer within milliseconds; one on a slow serial line needs more."""
+TRIES: Final = 2
+LUMISSIL_STATES: Final = MappingProxyType({1: "not in a network", 5: "station", 6: "coordinator"})
+
+
+@dataclass(slots=True)
+class Line:
+    """A port that is open, and what has come from it."""
+
+    port: EthernetPort
+    frames: list[Frame] = field(default_factory=list)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, octets: bytes) -> None:
+        """A frame has come; what is none is left aside."""
+        try:
+            self.frames.append(homeplug.read(octets))
+        except FramingError:
+            return
+        self._arrived.set()
+
+    async def ask(
+        self,
+        request: Message,
+        wanted: Callable[[Message], bool],
+        *,
+        to: bytes = LOCAL_MODEM,
+        all_for_s: float | None = None,
+    ) -> list[Frame]:
+        """Frames with a wanted message: the first one, or all that come within `all_for_s` seconds."""
+        for _ in range(TRIES if all_for_s is None else 1):
+            seen = len(self.frames)
+            self.port.send(homeplug.write(Frame(to, self.port.mac, request)))
+            end = asyncio.get_running_loop().time() + (all_for_s or ANSWER_S)
+            while True:
+                found = [f for f in self.frames[seen:] if wanted(f.message) and f.source != self.port.mac]
+                if found and all_for_s is None:
+                    return found[:1]
+                if not await self._until(end):
+                    break
+            if found:
+                return found
+        return []
+
+    async def _until(self, end: float) -> bool:
+        """Wait for the next frame; False at `end` (s on the loop's clock)."""
+        self._arrived.clear()
+        try:
+            async with asyncio.timeout_at(end):
+                await self._arrived.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def answer(self, request: Message, kind: type[Message]) -> Any:
+        """The local modem's answer of this kind; None for none."""
+        found = await self.ask(request, lambda message: isinstance(message, kind))
+        return found[0].message if found else None
+
+
+async def check_modem(port: EthernetPort, role: Role, listen_s: float = 0.0) -> AsyncIterator[Finding]:
+    """All about the modem behind `port`, which is opened and closed; `listen_s`: wait for sounds of a car."""
+    line = Line(port)
+    port.on_frame(line.take)
+    try:
+        await port.open()
+    except HalError as problem:
+        yield error(
+            "modem port",
+            f"{problem.kind.value}: {problem.detail}",
+            f"{problem.device} does not open",
+            problem.next_step,
+        )
+        return
+    try:
+        yield ok("modem port", f"{port.name} open, own address {port.mac.hex(':')}")
+        async for finding in _look(line, role):
+            yield finding
+        await asyncio.sleep(listen_s)
+        for finding in _heard(line, role):
+            yield finding
+    finally:
+        await port.close()
+
+
+async def _look(line: Line, role: Role) -> AsyncIterator[Finding]:
+    vendor, answer = await _identify(line)
+    if vendor is None or answer is None:
+        yield await _stranger(line)
+        return
+    version = vendor.version.text(answer.message)
+    firmware = f", firmware {version}" if version else ""
+    yield ok("modem", f"{vendor.name} at {answer.source.hex(':')}{firmware}")
+    async for finding in _network(line, vendor, role):
+        yield finding
+    if vendor.name == "qualcomm":
+        for finding in parameters.judge_firmware(version, role):
+            yield finding
+        async for finding in _setup(line, version, role):
+            yield finding
+        yield await _remote_access(line, answer.source)
+
+
+async def _identify(line: Line) -> tuple[Vendor | None, Frame | None]:
+    for vendor in VENDORS.values():
+        for asked in (vendor, vendor.with_long_header()):
+            kind = asked.version.answer
+            found = await line.ask(asked.version.request, lambda m, kind=kind: isinstance(m, kind))  # type: ignore[misc]
+            if found:
+                return asked, found[0]
+            if asked.long is None:
+                break
+    return None, None
+
+
+async def _stranger(line: Line) -> Finding:
+    """A modem of an unknown make, or none."""
+    found = await line.ask(DISCOVERY.request, lambda m: isinstance(m, DISCOVERY.answer))
+    if found:
+        return note(
+            "modem",
+            f"of an unknown make at {found[0].source.hex(':')}",
+            "it answers CC_DISCOVER_LIST, but no question of Qualcomm, Lumissil or Vertexcom",
+            "Check its role with the maker's tool; matching needs CM_SET_KEY and, at a charger, CM_ATTEN_PROFILE",
+        )
+    return error(
+        "modem",
+        "nobody answers",
+        "no power, another interface or baud rate, or a modem that answers nothing but CM_SET_KEY, which is not tried "
+        "here because it would end a session",
+        "Check power and wiring; see with `iso15118 slac sniff` whether anything is said at all",
+    )
+
+
+# --- network ------------------------------------------------------------------------------------
+
+
+async def _network(line: Line, vendor: Vendor, role: Role) -> AsyncIterator[Finding]:
+    answer = await line.answer(vendor.link.request, vendor.link.answer)
+    if answer is None:
+        yield note(
+            "modem link", f"{vendor.link.name} is not answered", "the link is taken for granted after 10 s"
+        )
+    elif vendor.link.says(answer):
+        yield ok("modem link", "another modem is in the same network")
+    else:
+        yield ok("modem link", "down: no other modem in the network, as it should be without a car")
+    if vendor.name == "qualcomm":
+        async for finding in _qualcomm_network(line, role):
+            yield finding
+    elif vendor.name == "lumissil":
+        request, kind = homeplug_vendor.LumissilGetDeviceStateReq(), homeplug_vendor.LumissilGetDeviceStateCnf
+        state = await line.answer(request, kind)
+        if state is not None:
+            yield ok("modem network", LUMISSIL_STATES.get(state.state, f"state {state.state}"))
+
+
+async def _qualcomm_network(line: Line, role: Role) -> AsyncIterator[Finding]:
+    vendor = homeplug_vendor
+    for request, kind in (
+        (vendor.VsNwInfoReqV1(), vendor.VsNwInfoCnfV1),
+        (vendor.VsNwInfoReq(), vendor.VsNwInfoCnf),
+    ):
+        answer = await line.answer(request, kind)
+        if answer is not None:
+            break
+    networks = answer.networks if answer is not None else ()
+    for network in networks:
+        place = {0: "station", 1: "proxy", 2: "coordinator"}.get(network.role, f"role {network.role}")
+        rates = "".join(f", {s.mac.hex(':')} {s.tx_mbps}/{s.rx_mbps} Mbit/s" for s in network.stations)
+        yield ok("modem network", f"{place} with {len(network.stations)} others{rates}")
+        for finding in parameters.judge_network(network.nid):
+            yield finding
+    if not networks:
+        told = "in none" if role == "EVCC" else "in none yet; a charger founds one with its first key"
+        yield note("modem network", told)
+
+
+# --- parameters ---------------------------------------------------------------------------------
+
+
+async def _setup(line: Line, version: str, role: Role) -> AsyncIterator[Finding]:
+    if not parameters.knows_layout(version):
+        yield parameters.unknown_layout(version)
+        return
+    pieces: dict[str, bytes] = {}
+    for name, (offset, length) in parameters.PIECES.items():
+        piece = await _piece(line, offset, length)
+        if piece is None:
+            yield note(
+                "modem parameters",
+                "cannot be read",
+                f"VS_RD_MOD at {offset:#x} was not answered or refused",
+                "Read them with the maker's tool",
+            )
+            return
+        pieces[name] = piece
+    for finding in parameters.judge_parameters(parameters.parameters_of(pieces), role):
+        yield finding
+
+
+async def _piece(line: Line, offset: int, length: int) -> bytes | None:
+    """So many octets of the parameter block; None where the modem does not give them."""
+    found = await line.ask(_reading(offset, length), lambda message: _is_piece(message, offset))
+    message = found[0].message if found else None
+    if not isinstance(message, homeplug_vendor.VsRdModCnf) or message.status or message.length < length:
+        return None
+    return message.data[:length] if len(message.data) >= length else None
+
+
+async def _remote_access(line: Line, own: bytes) -> Finding:
+    """Whether modems elsewhere on the powerline let everybody read their parameters."""
+    offset, length = parameters.PIECES["cco"]
+    found = await line.ask(
+        _reading(offset, length), lambda message: _is_piece(message, offset), to=BROADCAST, all_for_s=ANSWER_S
+    )
+    return parameters.judge_answers_of_others(len({frame.source for frame in found} - {own}))
+
+
+def _reading(offset: int, length: int) -> Message:
+    return homeplug_vendor.VsRdModReq(module_id=parameters.MODULE, length=length, offset=offset)
+
+
+def _is_piece(message: Message, offset: int) -> bool:
+    return isinstance(message, homeplug_vendor.VsRdModCnf) and (message.module_id, message.offset) == (
+        parameters.MODULE,
+        offset,
+    )
+
+
+# --- what is heard ------------------------------------------------------------------------------
+
+
+def _heard(line: Line, role: Role) -> list[Finding]:
+    messages = [frame.message for frame in line.frames]
+    sounds = sum(isinstance(message, MnbcSoundInd) for message in messages)
+    groups = tuple(len(message.aag) for message in messages if isinstance(message, AttenProfileInd))
+    return list(parameters.judge_profiles(role, sounds, groups))

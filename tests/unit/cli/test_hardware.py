@@ -1,0 +1,170 @@
+"""charger and vehicle with --hardware and --modem: two processes, each with the other side as a ghost on its bench."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from iso15118.cli.main import FAILED, USAGE, main
+from iso15118.runtime import lab
+
+PROJECT = Path(__file__).parents[3]
+PROGRAM = f"{sys.executable} -m iso15118.cli"
+
+in_lab = pytest.mark.skipif(bool(lab.problem()), reason=f"no lab here: {lab.problem()}")
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        code = main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "expected"),
+    [
+        (("charger", "--hardware", "no-such.toml"), "no such file", USAGE),
+        (("vehicle", "--hardware", "no-such.toml"), "no such file", USAGE),
+        (("charger", "--limits", "limits.toml"), "--hardware virtual", USAGE),
+        (("charger", "--hardware", "virtual", "--limits", "no-such.toml"), "no-such.toml", USAGE),
+        (("charger", "--modem", "none0"), "none0", FAILED),
+        (("vehicle", "--modem", "udp:x"), "udp:8462", USAGE),
+        (("charger", "--modem", "serial:///dev/ttyS2?bauds=1"), "baud", USAGE),
+    ],
+)
+def test_wrong_calls(arguments, told, expected, run):
+    command, *options = arguments
+    code, out, err = run(command, "--interface", "lo", "--insecure-no-tls", *options)
+    assert (code, out) == (expected, "")
+    assert told in err
+
+
+def test_a_file_that_does_not_fit_the_services(run, tmp_path):
+    file = tmp_path / "station.toml"
+    file.write_text('energy = "ac"\npilot = "virtual"\ncontactor = "virtual"\nsafety = "virtual"\n')
+    code, _, err = run(
+        "charger", "--interface", "lo", "--insecure-no-tls", "--energy", "DC", "--hardware", file
+    )
+    assert code == USAGE
+    assert "supply" in err
+
+
+# --- in a private network -----------------------------------------------------------------------
+
+PATIENT_SECC = "[timers]\nloop_sequence_s = 10.0\nhardware_silence_s = 10.0\n"
+PATIENT_EVCC = "[timers]\nloop_message_s = 10.0\nhardware_silence_s = 10.0\n"
+
+
+class Pair:
+    """Charger and vehicle in a lab of their own. `network` goes before them, `options` to both."""
+
+    def __init__(self, folder, energy, control, *, interfaces=("vse", "vev"), network="", options=("", "")):
+        self.files = [folder / "charger.jsonl", folder / "vehicle.jsonl"]
+        (folder / "secc.toml").write_text(PATIENT_SECC)
+        (folder / "evcc.toml").write_text(PATIENT_EVCC)
+        common = f"--hardware virtual --energy {energy} --once --json --insecure-no-tls"
+        script = (
+            f"{network} "
+            f"{PROGRAM} charger --interface {interfaces[0]} --config {folder}/secc.toml {common} {options[0]} "
+            f"> {self.files[0]} & "
+            f"{PROGRAM} vehicle --interface {interfaces[1]} --config {folder}/evcc.toml {common} {options[1]} "
+            f"--control {control} > {self.files[1]}; ev=$?; wait $!; echo $? $ev"
+        )
+        command = [sys.executable, "-m", "iso15118.cli", "lab", "--", "sh", "-c", script]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen(command, **pipes, text=True, cwd=PROJECT, start_new_session=True)
+
+    def result(self):
+        """The exit codes, and the events of both."""
+        try:
+            out, err = self.process.communicate(timeout=50)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        events = [[json.loads(line) for line in file.read_text().splitlines()] for file in self.files]
+        assert out.split() == ["0", "0"], err + "\n".join(str(side[-8:]) for side in events)
+        return events
+
+
+def of(events, kind):
+    return [event for event in events if event["event"] == kind]
+
+
+@in_lab
+@pytest.mark.runtime
+def test_from_the_pilot_to_energy_and_back_to_the_unplugged_connector(tmp_path):
+    """DC in both directions and AC, at the same time to save some: each has a private network of its own."""
+    pairs = []
+    for energy, control, loops in (("DC_BPT", "dynamic", 15), ("AC", "scheduled", 50)):
+        folder = tmp_path / energy
+        folder.mkdir()
+        pairs.append(Pair(folder, energy, control, options=("", f"--loops {loops}")))
+    for pair, dc in zip(pairs, (True, False), strict=True):
+        station, car = pair.result()
+        for side in (station, car):
+            assert [e["reason"] for e in of(side, "SessionEnded")] == ["completed"]
+            assert max(e["power_w"] for e in of(side, "PowerFlow")) > 1000
+            assert not of(side, "FaultFound")
+        states = [e["state"] for e in of(station, "PlugState")]
+        assert states[:4] == ["PLUGGED", "MATCHING", "LINKED", "SESSION"]
+        assert states[-1] == "EMPTY"
+        levels = {(e["what"], e["new"]) for e in of(station, "HardwareChanged")}
+        assert {("cp", "C"), ("contactor", "closed"), ("locked", True)} <= levels
+        steps = [e["step"] for e in of(station, "CableCheckStep")]
+        assert ("monitor tests itself" in steps) is dc
+
+
+HUB = """
+import asyncio, sys
+from iso15118.sim.powerline.config import EV_MODEM, EVSE_MODEM
+from iso15118.sim.powerline.hub import Hub
+from iso15118.sim.powerline.medium import Medium
+from iso15118.sim.powerline.veth import lay_cable, veth_hub
+
+async def main():
+    medium = Medium(1)
+    ends = {}
+    for name, mac, config in (("hev", "02ee00000001", EV_MODEM), ("hse", "02cc00000001", EVSE_MODEM)):
+        port = medium.attach(bytes.fromhex(mac), config)
+        lay_cable(name, f"{name}-hub", port.mac)
+        ends[port] = f"{name}-hub"
+    with Hub(medium) as hub, veth_hub(hub, ends):
+        print("ready", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@in_lab
+@pytest.mark.runtime
+def test_matching_over_raw_frames_before_the_session(tmp_path):
+    (tmp_path / "hub.py").write_text(HUB)
+    ready = tmp_path / "ready"
+    network = (
+        f"{sys.executable} {tmp_path}/hub.py > {ready} & hub=$!; trap 'kill $hub' EXIT; "
+        f"until grep -q ready {ready}; do sleep 0.05; done;"
+    )
+    pair = Pair(
+        tmp_path,
+        "AC",
+        "dynamic",
+        interfaces=("hse", "hev"),
+        network=network,
+        options=("--modem hse", "--modem hev --loops 5"),
+    )
+    station, car = pair.result()
+    for side in (station, car):
+        assert of(side, "ModemIdentified")[0]["vendor"] == "qualcomm"
+        assert [e["status"] for e in of(side, "LinkReady")][:1] == ["link established"]
+    assert of(car, "SessionEnded")[0]["reason"] == "completed"
