@@ -3,8 +3,9 @@
     bench.inject("contactor_welded", side="evse")
     bench.heal("contactor_welded", side="evse")
 
-`FAULTS` is the list to test against: for each switch, each of its `phases`, sides and roles, energy must come to
-rest as its `reaction` says, `within_s` of physical truth (`watch` judges it).
+`FAULTS` is the list to test against: for each switch, each of its `phases`, sides and roles, the power must be off as
+its `reaction` says, `within_s` of physical truth (`watch` judges it). Where the contactor has to open at once, the
+cable behind it is left to empty itself.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class HalEv:
         self._heard_at = self._targeted_at = self._reset_at = self._not_ready_at = -math.inf
         self._share = 1.0
         self._withheld = ""
-        self._now = clock()
+        self._now, self._stirred = clock(), False
         self._readings: EvReadings = read_ev(hardware, self._now)
         self._due = self._now
         hardware.on_change(self._changed)
@@ -249,7 +249,7 @@ class HalEv:
 
     def tick(self, now: float) -> None:
         """Read the devices, judge, and carry on what is under way."""
-        self._now = now
+        self._now, self._stirred = now, False
         self._readings = readings = read_ev(self.hardware, now)
         self._inlet.take(readings.inlet)
         self._look_at_pilot()
@@ -269,7 +269,7 @@ class HalEv:
         if readings.plugged is False and not self.energised:
             self._unplugged()
         self._lock()
-        self._due = now + self._pace()
+        self._due = now + (SHUTDOWN_S if self._stirred else self._pace())
 
     def _pace(self) -> float:
         if self._leaving is not None:
@@ -277,7 +277,8 @@ class HalEv:
         return BUSY_S if self.energised else IDLE_S
 
     def _changed(self) -> None:
-        """A device tells a change: look at it as soon as possible."""
+        """A device tells a change: look at it as soon as possible; one that comes during a look waits a moment."""
+        self._stirred = True
         self._due = self._now
 
     def _found(self) -> Iterator[Finding]:

@@ -73,7 +73,7 @@ class HalEvse:
         self._isolation_at = -math.inf
         self._share = self._told_share = 1.0
         self._reset_at = -math.inf
-        self._now = clock()
+        self._now, self._stirred = clock(), False
         self._readings: EvseReadings = read_evse(hardware, self._now)
         self._due = self._now
         hardware.on_change(self._changed)
@@ -193,7 +193,7 @@ class HalEvse:
 
     def tick(self, now: float) -> None:
         """Read the devices, judge, and carry on what is under way."""
-        self._now = now
+        self._now, self._stirred = now, False
         self._readings = readings = read_evse(self.hardware, now)
         self._power.take(readings)
         self._meter.take(readings.meter)
@@ -205,7 +205,7 @@ class HalEvse:
         if readings.cp is CpState.A and not self._power.energised:
             self._unplugged()
         self._lock()
-        self._due = now + self._pace()
+        self._due = now + (SHUTDOWN_S if self._stirred else self._pace())
 
     def _pace(self) -> float:
         leaving = self._power.leaving
@@ -214,7 +214,8 @@ class HalEvse:
         return BUSY_S if self._power.energised or self._power.checking else IDLE_S
 
     def _changed(self) -> None:
-        """A device tells a change: look at it as soon as possible."""
+        """A device tells a change: look at it as soon as possible; one that comes during a look waits a moment."""
+        self._stirred = True
         self._due = self._now
 
     def reset(self) -> None:

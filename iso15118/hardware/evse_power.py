@@ -6,12 +6,14 @@ energises asks the interlock each time it is renewed; leases end by themselves w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from hal.bundle import EvseHardware
 from hal.errors import HalError
+from hal.pilot import STEADY_DUTY
 from hal.types import LEASE_S, Check, ContactorState, CpState
 from iso15118.control.evse import SetDcTarget
 from iso15118.hardware import events
@@ -42,7 +44,7 @@ class Leaving:
 
     why: str
     since: float
-    hurried_at: float = float("inf")
+    hurried_at: float = math.inf
     emergency: bool = False
     energised: bool = True
 
@@ -70,12 +72,12 @@ class EvsePower:
         self.was_closed = False
         self.driving = False
         self.outlet_dead = True
-        self.opened_at = float("-inf")
-        self.ev_max_v = float("inf")
-        self._closed_at = float("-inf")
+        self.opened_at = -math.inf
+        self.ev_max_v = math.inf
+        self._closed_at = -math.inf
         self._opening_since: float | None = None
         self._stopping_since: float | None = None
-        self._supply_off_at = float("-inf")
+        self._supply_off_at = -math.inf
         self._supply_off_v = 0.0
         self._withheld = ""
         self._now = 0.0
@@ -167,7 +169,8 @@ class EvsePower:
             self.leaving.hurried_at = min(self.leaving.hurried_at, self._now)
         if emergency and not self.leaving.emergency:
             self.leaving.emergency = True
-            self._hardware.pilot.set_duty(100.0)
+            if self._hardware.pilot.duty > 0.0:  # state F says more than a steady +12 V
+                self._hardware.pilot.set_duty(STEADY_DUTY)
 
     def _switch_off(self) -> None:
         if self.check is not None:
@@ -309,9 +312,10 @@ class EvsePower:
         self._energise(self._hardware.supply.drive, voltage_v, current_a)
 
     def _arm(self) -> None:
-        assert self._readings is not None
+        assert self._readings is not None and self.output is not None
         if self._hardware.safety is not None and not self._readings.armed:
-            self._energise(self._hardware.safety.arm, over_voltage_limit(min(self.ev_max_v, 1000.0)))
+            most_v = self.ev_max_v if math.isfinite(self.ev_max_v) else self.output.max_voltage_v
+            self._energise(self._hardware.safety.arm, over_voltage_limit(most_v))
 
     # --- target ---------------------------------------------------------------------------------
 
@@ -412,7 +416,7 @@ class EvsePower:
     def forget(self) -> None:
         """The connector is out: nothing of this car counts for the next."""
         self.check = None
-        self.ev_max_v = float("inf")
+        self.ev_max_v = math.inf
         if self._hardware.safety is not None and self.output is not None:
             self._hardware.safety.disarm()
 

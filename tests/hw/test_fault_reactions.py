@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from hal.virtual.battery import Battery
 from hal.virtual.bench import Bench
 from hal.virtual.faults import FAULTS, Case, Phase, cases
+from hal.virtual.gauges import REAL
 from iso15118.control.common import ControlMode, EnergyService
 from iso15118.control.ev import EvControllerBase, PowerStep, ScheduleChoice, ScheduleDecision
 from iso15118.hardware.events import Deenergised, FaultFound, ShutdownBegun
@@ -83,6 +85,16 @@ def test_healthy_session_feeds_back(service: str, control: str) -> None:
     finish(world)
     assert world.bench.circuit.fed_back_wh == pytest.approx(charge_loops(world), rel=0.15)
     assert world.bench.circuit.delivered_wh < 5.0
+
+
+@pytest.mark.parametrize("service", ["DC", "AC"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_real_instruments_trip_nothing(service: str, seed: int) -> None:
+    """Noise, resolution and delay; at full power, up to a full battery with DC."""
+    bench = Bench(dc=service == "DC", seed=seed, metrology=REAL, battery=Battery(soc=0.795))
+    world = HardwareWorld(service, seed=seed, bench=bench, loops=None if service == "DC" else 150)
+    world.plug()
+    finish(world)
 
 
 def test_both_directions_in_one_session() -> None:
