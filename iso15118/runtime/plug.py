@@ -73,6 +73,7 @@ class PlugDriver:
     async def close(self) -> None:
         """Stop, and close the port. Idempotent."""
         driver, self._driver = self._driver, None
+        self._up = False
         if driver is not None:
             driver.feed(LinkDown())
             await driver.aclose()
