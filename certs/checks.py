@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Callable
 
 from certs import reading
-from certs.chain import DEFAULT, NO_EVIDENCE, Evidence, Mode, Policy, validate
+from certs.chain import DEFAULT, NO_EVIDENCE, Evidence, Mode, Policy, Verdict, validate
 from certs.errors import CertsError
 from certs.identity import Identity
 from certs.ocsp import Revocation
@@ -19,6 +19,22 @@ from certs.reasons import Finding
 Clock = Callable[[], datetime.datetime]
 ChainCheck = Callable[[tuple[bytes, ...]], str]
 StatusCheck = Callable[[tuple[bytes, ...], bytes], str]
+
+
+class Objection(str):
+    """A reason in plain words; `alert` is the number of the TLS alert that tells it to the peer."""
+
+    __slots__ = ("alert",)
+    alert: int
+
+
+def _said(verdict: Verdict) -> str:
+    """A verdict as the answer of a check."""
+    if verdict.refusal is None:
+        return ""
+    objection = Objection(verdict.refusal)
+    objection.alert = verdict.refusal.explanation.alert_number
+    return objection
 
 
 def of_vehicles(
@@ -38,7 +54,7 @@ def of_vehicles(
         verdict = validate(
             chain, Role.VEHICLE, roots, clock(), rules=station.rules, policy=policy, evidence=evidence()
         )
-        return str(verdict)
+        return _said(verdict)
 
     return check
 
@@ -49,7 +65,7 @@ def of_stations(vehicle: Identity, clock: Clock, policy: Policy = DEFAULT) -> Ch
     unasked = dataclasses.replace(policy, revocation=Mode.SKIP)
 
     def check(chain: tuple[bytes, ...]) -> str:
-        return str(validate(chain, Role.SECC, roots, clock(), rules=vehicle.rules, policy=unasked))
+        return _said(validate(chain, Role.SECC, roots, clock(), rules=vehicle.rules, policy=unasked))
 
     return check
 

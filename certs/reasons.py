@@ -50,6 +50,12 @@ class Explanation:
     iso20: str = "WARNING_CertificateValidationError"
     iso2: str = "FAILED_CertChainError"
 
+    @property
+    def alert_number(self) -> int:
+        """The number of `alert`, of the first one where it names two; 0 for none."""
+        digits = self.alert.partition("(")[2].partition(")")[0]
+        return int(digits or 0)
+
 
 _PROFILE: Final = "Have it issued again by the profile of its role"
 

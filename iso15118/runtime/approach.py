@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from iso15118.discovery.events import DiscoveryFailed, SeccFound
@@ -27,8 +28,8 @@ _LOG: Final = logging.getLogger("iso15118.runtime")
 class Approach:
     """Connects to the charger on an interface, in at most `cycles` tries.
 
-    `charger` (address, port) is where to connect to; None: whoever answers discovery. `discovery` None: by
-    the standard, for a charger without TLS.
+    `charger` (address, port) is where to connect to; None: whoever answers discovery. `tls` is what to ask for, `plain`
+    whether a connection without TLS is allowed; `discovery` replaces the settings of discovery that follow.
     """
 
     def __init__(
@@ -37,22 +38,37 @@ class Approach:
         emit: Callable[[Any], None],
         charger: tuple[str, int] | None = None,
         discovery: SdpClientConfig | None = None,
+        *,
+        tls: bool,
+        plain: bool,
     ) -> None:
         self._cycles, self._emit, self._charger, self._discovery = cycles, emit, charger, discovery
+        self._tls, self._plain = tls, plain
 
-    async def connect(self, interface: Interface, make: Callable[[], Session]) -> Session:
-        """A session of `make` on a connection to the charger; LinkError after the last try."""
+    async def connect(self, interface: Interface, make: Callable[[bool], Session]) -> Session:
+        """A session of `make` (given whether with TLS) on a connection to the charger; LinkError after the last try."""
         for cycle in range(1, self._cycles + 1):
             try:
-                address, port = self._charger or await self._discover(interface)
-                return await self._connect(interface, address, port, make)
+                address, port, tls = await self._where(interface)
+                return await self._connect(interface, address, port, partial(make, tls))
             except LinkError as error:
                 if cycle == self._cycles:
                     raise
                 _LOG.info("no connection in discovery cycle %d of %d: %s", cycle, self._cycles, error)
         raise AssertionError("at least one cycle")
 
-    async def _discover(self, interface: Interface) -> tuple[str, int]:
+    async def _where(self, interface: Interface) -> tuple[str, int, bool]:
+        """Address, port and whether TLS is spoken there; never something that was not allowed."""
+        if self._charger is not None:
+            return *self._charger, self._tls
+        found = await self._discover(interface)
+        if found.tls and not self._tls:
+            raise DiscoveryError("the charger speaks TLS, and there is no identity to show it")
+        if not found.tls and not self._plain:
+            raise DiscoveryError("the charger offers no TLS, and plain TCP is not allowed (insecure_no_tls)")
+        return found.address, found.port, found.tls
+
+    async def _discover(self, interface: Interface) -> SeccFound:
         answered: asyncio.Future[SeccFound] = asyncio.get_running_loop().create_future()
 
         def watch(event: Any) -> None:
@@ -73,17 +89,19 @@ class Approach:
                 answered.set_exception(DiscoveryError(f"discovery failed: {error!r}"))
 
         config = self._discovery or SdpClientConfig(
-            tls=False, allow_tls=False, link_local_only=not interface.loopback
+            tls=self._tls,
+            allow_plain=self._plain,
+            allow_tls=self._tls,
+            link_local_only=not interface.loopback,
         )
         link = await DatagramLink.open(
             SdpClient(config), sdp_client_socket(interface), interface, watch, broken
         )
         try:
             link.feed(LinkUp())
-            found = await answered
+            return await answered
         finally:
             link.close()
-        return found.address, found.port
 
     async def _connect(
         self, interface: Interface, address: str, port: int, make: Callable[[], Session]

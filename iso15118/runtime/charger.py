@@ -9,27 +9,26 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from iso15118.config import SeccConfig
 from iso15118.control import evse
 from iso15118.control.common import CpState
 from iso15118.control.evse import EvseController, EvseState
-from iso15118.discovery.rate import RateLimit
 from iso15118.discovery.sdp_server import (
     SdpAvailability,
     SdpServer,
     SdpServerConfig,
     SeccEndpoints,
 )
-from iso15118.errors import ConfigError, Iso15118Error
+from iso15118.errors import Iso15118Error
 from iso15118.events import Role, SessionEnded
-from iso15118.machine import Entropy, LinkDown, LinkUp, Machine, Update, Utc
+from iso15118.machine import LinkDown, LinkUp, Machine, Update
 from iso15118.plug.evse import EvsePlug
 from iso15118.plug.levels import outlet_levels, report_of
 from iso15118.plug.words import Report
 from iso15118.runtime.datagrams import DatagramLink
-from iso15118.runtime.events import ChargerListening, ConnectionRefused, InternalFault
+from iso15118.runtime.events import ChargerListening, InternalFault
 from iso15118.runtime.life import Life, LivingController
 from iso15118.runtime.net import (
     Interface,
@@ -38,18 +37,22 @@ from iso15118.runtime.net import (
     wait_for_interface,
 )
 from iso15118.runtime.plug import Plug, PlugDriver
-from iso15118.runtime.session import Hardware, Session, peer_name
+from iso15118.runtime.reception import Host, Reception
+from iso15118.runtime.security import HALF_OPEN, Security, session_config, tls_machine
+from iso15118.runtime.security import demand as demand_security
+from iso15118.runtime.session import Hardware
 from iso15118.runtime.stream import EventStream, Sink
 from iso15118.runtime.warm import warm_up
+
+if TYPE_CHECKING:
+    from certs.identity import Identity
+    from iso15118.security.binding import ConnectionFacts
 
 STOP_GRACE_S: Final = 5.0
 """How long `stop` lets a running session end in an orderly way."""
 
-MakeSecc = Callable[[SeccConfig, Entropy, Utc], Machine]
-
 _ROLE: Final[Role] = "SECC"
 _PLUGGED: Final = (CpState.B, CpState.C, CpState.D)
-_REFUSALS_PER_S: Final = 5
 _RENEW_S: Final = 1.0
 _LOG: Final = logging.getLogger("iso15118.runtime")
 
@@ -96,8 +99,13 @@ class Charger:
     With `plug` the stack owns the pilot and the link as well: it matches, answers discovery and accepts
     sessions only while the plug's table says so (`iso15118.plug`), and the levels `cp`, `basic_limit_a` and `wake`
     count. A `controller` with a life of its own (`LivingController`, such as HalEvse) is looked after while the
-    charger runs, and writes the levels itself; its devices are opened before and closed after. `machine` builds the session machine; the default is the stack's own.
-    Raises ConfigError (interface unknown, TLS needed), LinkError (no address, port taken) at start, HalError where
+    charger runs, and writes the levels itself; its devices are opened before and closed after.
+
+    `identity` is what it shows on TLS, alone or in a `Security` that says more; a new one may be given at any time
+    by `security` and counts from the next connection on. Plain TCP is served only where the configuration says
+    `insecure_no_tls`, beside TLS where there is an identity. `port` is the TCP port (0: a free one), with both that
+    for TLS. `address` and `plain_address` tell where it listens.
+    Raises ConfigError (interface unknown, no identity), LinkError (no address, port taken) at start, HalError where
     the port to the modem cannot be opened.
     """
 
@@ -107,17 +115,19 @@ class Charger:
         controller: EvseController,
         interface: str,
         *,
+        identity: Identity | Security | None = None,
         port: int = 0,
         state: EvseState | None = None,
         discovery: bool = True,
         plug: Plug | None = None,
         sinks: Iterable[Sink] = (),
-        machine: MakeSecc | None = None,
     ) -> None:
         self.config = config
         self.interface = interface
         self.evse = EvseLevels(state or EvseState(), self._on_levels)
+        self.security = identity if identity is None or isinstance(identity, Security) else Security(identity)
         self.address: tuple[str, int] | None = None
+        self.plain_address: tuple[str, int] | None = None
         self._port = port
         self._discovery = discovery
         self._life = (
@@ -127,9 +137,8 @@ class Charger:
         )
         command = self._life.command if self._life is not None else controller.command
         self._hardware = Hardware(command, _Questions(controller), evse.Deenergise)
-        self._make = machine or _default_machine
         self._events = EventStream(_ROLE, sinks)
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._sdp: DatagramLink | None = None
         self._plug = (
             PlugDriver(
@@ -144,9 +153,18 @@ class Charger:
             else None
         )
         self._communicating = False
-        self._session: Session | None = None
-        self._past: set[asyncio.Task[None]] = set()
-        self._refusals = RateLimit(_REFUSALS_PER_S)
+        self._reception = Reception(
+            Host(
+                hardware=self._hardware,
+                state=lambda: self.evse.state,
+                closed=self._closed,
+                begun=self._on_begun,
+                free=lambda: self._tell_available(True),
+                emit=self._on_session_event,
+                tell=self._emit,
+            ),
+            HALF_OPEN if self.security is None else self.security.half_open,
+        )
         self._open = False
 
     # --- life ---------------------------------------------------------------------------------
@@ -155,35 +173,29 @@ class Charger:
         """Open the sockets and answer vehicles from now on."""
         if self._open:
             return
-        self._check_security()
+        demand_security(
+            _ROLE,
+            self.security,
+            insecure=self.config.insecure_no_tls,
+            who=f"{self.config.evse_id} on {self.interface}",
+        )
         await warm_up(self.config.services, "iso15118.secc.machine")
         interface = await wait_for_interface(self.interface)
-        listener = tcp_listener(interface, self._port)
-        loop = asyncio.get_running_loop()
         try:
-            self.address = (interface.address, listener.getsockname()[1])
+            await self._listen(interface)
             if self._discovery:
                 self._sdp = await self._open_discovery(interface)
-            self._server = await loop.create_server(self._accept, sock=listener)
             self._open = True
             if self._plug is not None:
                 await self._plug.open()
         except BaseException:
             self._open = False
-            if self._server is not None:
-                self._server.close()
-            listener.close()
+            for server in self._servers:
+                server.close()
+            self._servers.clear()
             self._close_discovery()
             raise
-        self._emit(
-            ChargerListening(
-                t=loop.time(),
-                role=_ROLE,
-                interface=self.interface,
-                address=self.address[0],
-                port=self.address[1],
-            )
-        )
+        self._tell_listening()
         if self._communicating:  # levels may come before the sockets are open
             self._answer_discovery()
         if self._life is not None:
@@ -192,11 +204,11 @@ class Charger:
 
     async def stop(self, reason: str = "the charger stops", grace_s: float = STOP_GRACE_S) -> None:
         """Accept nothing new, let a running session end within `grace_s` seconds, then cut it."""
-        server, self._server = self._server, None
-        if server is not None:
+        servers, self._servers = self._servers, []
+        for server in servers:
             server.close()
         self._close_discovery()
-        session = self._session
+        session = self._reception.session
         if session is not None and grace_s > 0:
             session.stop(reason)
             try:
@@ -204,12 +216,12 @@ class Charger:
                     await session.finished.wait()
             except TimeoutError:
                 pass
-        await self._abort_all()
+        await self._reception.aclose()
         if self._plug is not None:
             await self._plug.close()
         if self._life is not None:
             self._life.end()
-        if server is not None:
+        for server in servers:
             await server.wait_closed()
             self._open = False
         self._events.close()
@@ -239,21 +251,42 @@ class Charger:
     @property
     def in_session(self) -> bool:
         """Whether a vehicle is being served."""
-        return self._session is not None and self._session.result is None
+        return self._reception.in_session
 
-    def _check_security(self) -> None:
-        if not self.config.insecure_no_tls:
-            raise ConfigError(
-                "insecure_no_tls",
-                "ISO 15118-20 needs TLS 1.3, which this version does not have yet. For a laboratory, allow "
-                "plain TCP knowingly: SeccConfig(insecure_no_tls=True), or insecure_no_tls = true in the file",
-            )
-        _LOG.warning(
-            "%s on %s: ISO 15118-20 WITHOUT TLS, which the standard forbids; anyone on the link can read and "
-            "control the session. For laboratories only",
-            self.config.evse_id,
-            self.interface,
-        )
+    # --- sockets ------------------------------------------------------------------------------
+
+    async def _listen(self, interface: Interface) -> None:
+        """A port with TLS where there is an identity, one without where the configuration allows it."""
+        self.address = self.plain_address = None
+        if self.security is not None:
+            self.address = await self._serve(interface, self._port, self._accept_secure)
+        if self.config.insecure_no_tls:
+            port = self._port if self.security is None else 0
+            self.plain_address = await self._serve(interface, port, self._accept_plain)
+            self.address = self.address or self.plain_address
+
+    async def _serve(
+        self, interface: Interface, port: int, accept: Callable[[], asyncio.Protocol]
+    ) -> tuple[str, int]:
+        listener = tcp_listener(interface, port)
+        try:
+            self._servers.append(await asyncio.get_running_loop().create_server(accept, sock=listener))
+        except BaseException:
+            listener.close()
+            raise
+        return interface.address, listener.getsockname()[1]
+
+    def _tell_listening(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for where in dict.fromkeys((self.address, self.plain_address)):
+            if where is not None:
+                address, port = where
+                tls = where != self.plain_address
+                self._emit(
+                    ChargerListening(
+                        t=now, role=_ROLE, interface=self.interface, address=address, port=port, tls=tls
+                    )
+                )
 
     # --- discovery ----------------------------------------------------------------------------
 
@@ -263,8 +296,10 @@ class Charger:
         return await DatagramLink.open(machine, made, interface, self._emit, self._on_discovery_broken)
 
     def _discovery_machine(self) -> SdpServer:
-        assert self.address is not None
-        endpoints = SeccEndpoints(self.address[0], plain_port=self.address[1])
+        address, plain = self.address, self.plain_address
+        assert address is not None
+        tls_port = address[1] if address != plain else None
+        endpoints = SeccEndpoints(address[0], tls_port, None if plain is None else plain[1])
         return SdpServer(SdpServerConfig(endpoints, window_s=self.config.discovery_window_s))
 
     def _close_discovery(self) -> None:
@@ -295,8 +330,7 @@ class Charger:
             self._plug.update(outlet_levels(state))
         else:
             self._communicate(state.cp in _PLUGGED)
-        if self._session is not None:
-            self._session.update(state)
+        self._reception.update(state)
 
     def _communicate(self, on: bool) -> None:
         """Answer discovery from now on, or no more; a plug that is not to communicate ends what runs."""
@@ -307,8 +341,8 @@ class Charger:
             self._answer_discovery()
         elif self._sdp is not None:
             self._sdp.feed(LinkDown())
-        if not on and self._plug is not None and self._session is not None and self.in_session:
-            self._session.abort()
+        if not on and self._plug is not None:
+            self._reception.abort()
 
     def _on_controller_broken(self, error: BaseException) -> None:
         """A defect of the controller: its levels mean nothing any more."""
@@ -322,49 +356,35 @@ class Charger:
 
     # --- connections --------------------------------------------------------------------------
 
-    def _accept(self) -> asyncio.Protocol:
-        """The protocol of a new connection: a session, or a refusal while one is going on."""
-        if self._server is None or self.in_session or (self._plug is not None and not self._communicating):
-            return _Refusal(self._on_refused)
-        try:
-            machine = self._make(self.config, os.urandom, time.time)
-        except Exception as error:  # noqa: BLE001 - a defect; the next vehicle may fare better
-            self._fault("no session machine", error)
-            return _Refusal(self._on_refused)
-        if self._session is not None:
-            self._session.abort()  # it has ended and only waits for the vehicle to close
-        session = Session(_ROLE, machine, self._hardware, self.evse.state, self._on_session_event)
-        self._session = session
+    def session_machine(self, facts: ConnectionFacts | None) -> Machine:
+        """A machine for a new session; `facts` are those of its TLS connection, None on plain TCP."""
+        from iso15118.secc.machine import SeccMachine
+
+        return SeccMachine(session_config(self.config, facts), os.urandom, time.time)
+
+    def _accept_plain(self) -> asyncio.Protocol:
+        return self._reception.plain(lambda: self.session_machine(None))
+
+    def _accept_secure(self) -> asyncio.Protocol:
+        security = self.security
+        assert security is not None, "there is no such port without"
+        return self._reception.secure(lambda: tls_machine(_ROLE, security, self.session_machine, time.time))
+
+    def _closed(self) -> str:
+        if not self._servers:
+            return "the charger stops"
+        if self._plug is not None and not self._communicating:
+            return "no vehicle is plugged in and matched"
+        return ""
+
+    def _on_begun(self) -> None:
         if self._plug is not None:
             self._plug.report(Report.SESSION_BEGUN)
+        self._tell_available(False)
+
+    def _tell_available(self, available: bool) -> None:
         if self._sdp is not None:
-            self._sdp.feed(Update(SdpAvailability(False)))
-        task = asyncio.get_running_loop().create_task(self._await_end(session))
-        self._past.add(task)
-        task.add_done_callback(self._past.discard)
-        return session
-
-    async def _await_end(self, session: Session) -> None:
-        """Make room for the next vehicle once `session` is over."""
-        await session.finished.wait()
-        if self._session is session:
-            self._session = None
-            if self._sdp is not None:
-                self._sdp.feed(Update(SdpAvailability(True)))
-        await session.aclose()
-
-    async def _abort_all(self) -> None:
-        if self._session is not None:
-            await self._session.aclose()
-        if self._past:
-            await asyncio.wait(self._past)
-
-    def _on_refused(self, peer: str) -> None:
-        if self._refusals.admit(now := asyncio.get_running_loop().time()):
-            unreported = self._refusals.take_refused()
-            reason = "a session is going on" if self.in_session else "no vehicle is plugged in and matched"
-            event = ConnectionRefused(t=now, role=_ROLE, peer=peer, reason=reason, unreported=unreported)
-            self._emit(event)
+            self._sdp.feed(Update(SdpAvailability(available)))
 
     # --- events -------------------------------------------------------------------------------
 
@@ -374,20 +394,6 @@ class Charger:
     def _fault(self, what: str, error: BaseException) -> None:
         now = asyncio.get_running_loop().time()
         self._emit(InternalFault(t=now, role=_ROLE, what=what, error=repr(error)))
-
-
-class _Refusal(asyncio.Protocol):
-    """Closes a connection at once."""
-
-    def __init__(self, told: Callable[[str], None]) -> None:
-        self._told = told
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Close, and report."""
-        peer = peer_name(transport)
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
-        self._told(peer)
 
 
 class _Questions:
@@ -401,12 +407,6 @@ class _Questions:
         if isinstance(question, evse.AuthorizationQuestion):
             return await self._controller.authorize(question)
         return await self._controller.offer_energy(question)
-
-
-def _default_machine(config: SeccConfig, entropy: Entropy, utc: Utc) -> Machine:
-    from iso15118.secc.machine import SeccMachine
-
-    return SeccMachine(config, entropy, utc)
 
 
 # --- several ----------------------------------------------------------------------------------

@@ -10,11 +10,12 @@ from iso15118.events import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargerListening(Event):
-    """The charger accepts connections on `interface`, at `address` and TCP `port`."""
+    """The charger accepts connections on `interface`, at `address` and TCP `port`, with or without TLS."""
 
     interface: str
     address: str
     port: int
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

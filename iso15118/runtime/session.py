@@ -96,9 +96,12 @@ class Session(asyncio.Protocol):
         """The connection stands: levels first, then the link."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self.peer = peer_name(transport)
+        if self._driver.ended:  # aborted before it came to this
+            transport.abort()
+            return
         transport.set_write_buffer_limits(high=WRITE_LIMIT)
         connection = transport.get_extra_info("socket")
-        self.peer = peer_name(transport)
         if connection is not None:
             no_delay(connection)
         self._emit(Connected(t=self._loop.time(), role=self.role, peer=self.peer))

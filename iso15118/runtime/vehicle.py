@@ -9,28 +9,31 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from iso15118.config import EvccConfig
 from iso15118.control import ev
 from iso15118.control.ev import EvController, EvState
 from iso15118.discovery.sdp_client import SdpClientConfig
-from iso15118.errors import ConfigError
 from iso15118.events import Role, SessionEnded
-from iso15118.machine import Entropy, Machine, Utc
+from iso15118.machine import Machine
 from iso15118.runtime.approach import Approach
 from iso15118.runtime.events import InternalFault
 from iso15118.runtime.inlet import Inlet
 from iso15118.runtime.life import Life, LivingController
 from iso15118.runtime.net import wait_for_interface
 from iso15118.runtime.plug import Plug
+from iso15118.runtime.security import Security, session_config, tls_machine
+from iso15118.runtime.security import demand as demand_security
 from iso15118.runtime.session import Hardware, Session
 from iso15118.runtime.stream import EventStream, Sink
 from iso15118.runtime.warm import warm_up
 
-STOP_GRACE_S: Final = 5.0
+if TYPE_CHECKING:
+    from certs.identity import Identity
+    from iso15118.security.binding import ConnectionFacts
 
-MakeEvcc = Callable[[EvccConfig, Entropy, Utc], Machine]
+STOP_GRACE_S: Final = 5.0
 
 _ROLE: Final[Role] = "EVCC"
 _LOG: Final = logging.getLogger("iso15118.runtime")
@@ -73,8 +76,12 @@ class Vehicle:
 
     `vehicle.ev.update(...)` writes measured levels. Discovery and connecting are tried
     `config.discovery_cycles` times; with `charger` (address, port) given there is no discovery. `result` tells how
-    the session ended. `machine` builds the session machine; the default is the stack's own.
-    Raises ConfigError (interface unknown, TLS needed), LinkError (no address) and, after the last cycle,
+    the session ended.
+
+    `identity` is what it shows on TLS, alone or in a `Security` that says more; `security` may be replaced between
+    plug-ins. With an identity it asks for TLS and takes nothing less, unless the configuration says
+    `insecure_no_tls`; without one that switch is needed. A failed TLS connection is never tried again without.
+    Raises ConfigError (interface unknown, no identity), LinkError (no address) and, after the last cycle,
     DiscoveryError or LinkError; with `plug` HalError where the port to the modem cannot be opened.
     """
 
@@ -84,12 +91,12 @@ class Vehicle:
         controller: EvController,
         interface: str,
         *,
+        identity: Identity | Security | None = None,
         state: EvState | None = None,
         charger: tuple[str, int] | None = None,
         discovery: SdpClientConfig | None = None,
         plug: Plug | None = None,
         sinks: Iterable[Sink] = (),
-        machine: MakeEvcc | None = None,
     ) -> None:
         self.config = config
         self.interface = interface
@@ -101,9 +108,16 @@ class Vehicle:
         )
         command = self._life.command if self._life is not None else controller.command
         self._hardware = Hardware(command, _Questions(controller), ev.Deenergise)
-        self._make = machine or _default_machine
+        self.security = identity if identity is None or isinstance(identity, Security) else Security(identity)
         self._events = EventStream(_ROLE, sinks)
-        self._approach = Approach(config.discovery_cycles, self._emit, charger, discovery)
+        self._approach = Approach(
+            config.discovery_cycles,
+            self._emit,
+            charger,
+            discovery,
+            tls=self.security is not None,
+            plain=config.insecure_no_tls,
+        )
         self._inlet = (
             Inlet(config, plug, self._hardware, self._emit, self._hold) if plug is not None else None
         )
@@ -119,7 +133,12 @@ class Vehicle:
         """Events from discovery to the end of the session; leaving the loop cuts the session."""
         if self._task is not None:
             raise RuntimeError("this vehicle runs already; one Vehicle is one plug-in at a time")
-        self._check_security()
+        demand_security(
+            _ROLE,
+            self.security,
+            insecure=self.config.insecure_no_tls,
+            who=f"{self.config.evcc_id} on {self.interface}",
+        )
         self._session = None
         task = self._task = asyncio.get_running_loop().create_task(self._plug_in())
         task.add_done_callback(lambda _: self._events.close())
@@ -175,8 +194,19 @@ class Vehicle:
         ended: SessionEnded | None = session.result
         return ended
 
-    def _make_session(self) -> Session:
-        machine = self._make(self.config, os.urandom, time.time)
+    def session_machine(self, facts: ConnectionFacts | None) -> Machine:
+        """A machine for a new session; `facts` are those of its TLS connection, None on plain TCP."""
+        from iso15118.evcc.machine import EvccMachine
+
+        return EvccMachine(session_config(self.config, facts), os.urandom, time.time)
+
+    def _make_session(self, tls: bool) -> Session:
+        machine: Machine
+        if tls:
+            assert self.security is not None, "TLS is asked for only with an identity"
+            machine = tls_machine(_ROLE, self.security, self.session_machine, time.time)
+        else:
+            machine = self.session_machine(None)
         return Session(_ROLE, machine, self._hardware, self.ev.state, self._emit)
 
     def _on_controller_broken(self, error: BaseException) -> None:
@@ -184,19 +214,6 @@ class Vehicle:
         now, what = asyncio.get_running_loop().time(), "the controller failed"
         self._emit(InternalFault(t=now, role=_ROLE, what=what, error=repr(error)))
         self.ev.update(fault=what)
-
-    def _check_security(self) -> None:
-        if not self.config.insecure_no_tls:
-            raise ConfigError(
-                "insecure_no_tls",
-                "ISO 15118-20 needs TLS 1.3, which this version does not have yet. For a laboratory, allow "
-                "plain TCP knowingly: EvccConfig(insecure_no_tls=True), or insecure_no_tls = true in the file",
-            )
-        _LOG.warning(
-            "%s on %s: ISO 15118-20 WITHOUT TLS, which the standard forbids; for laboratories only",
-            self.config.evcc_id,
-            self.interface,
-        )
 
     def _on_levels(self, state: EvState) -> None:
         if self._inlet is not None:
@@ -219,9 +236,3 @@ class _Questions:
         if isinstance(question, ev.ServiceChoice):
             return await self._controller.choose_service(question)
         return await self._controller.choose_schedule(question)
-
-
-def _default_machine(config: EvccConfig, entropy: Entropy, utc: Utc) -> Machine:
-    from iso15118.evcc.machine import EvccMachine
-
-    return EvccMachine(config, entropy, utc)

@@ -1,26 +1,41 @@
 """The one file that knows the TLS library (pyOpenSSL): a connection through memory buffers.
 
-Two settings have no public name in pyOpenSSL (groups and signature algorithms of a context); they are reached in
-`_limit` alone, and a library without them is refused rather than used with its defaults.
+Three settings have no public name in pyOpenSSL: groups and signature algorithms of a context, and the alert that goes
+with a refusal. They are reached in `_limit` and `_tell_alerts` alone; a library that cannot be limited is refused
+rather than used with its defaults.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, _util, crypto
 
-from iso15118.tls.errors import TlsError
+from iso15118.tls.errors import Alert, TlsError
 from iso15118.tls.identity import Identity, TlsSettings
 from iso15118.tls.profile import TlsProfile, Version
 
 _CHUNK: Final = 65_536
 _UNHANDLED_CRITICAL_EXTENSION: Final = 34
 _TIME_ERRORS: Final = (9, 10)  # not yet valid, expired: by the system's clock, which is not ours
+_REJECTED: Final = 28
+_ERROR_FOR: Final = MappingProxyType(
+    {
+        Alert.BAD_CERTIFICATE: _REJECTED,
+        Alert.UNSUPPORTED_CERTIFICATE: 26,
+        Alert.CERTIFICATE_REVOKED: 23,
+        Alert.CERTIFICATE_EXPIRED: 10,
+        Alert.CERTIFICATE_UNKNOWN: _UNHANDLED_CRITICAL_EXTENSION,
+        Alert.UNKNOWN_CA: 20,
+        Alert.DECRYPT_ERROR: 7,
+    }
+)
+"""The library chooses the alert by its own verification errors: the one that leads to each."""
 _KNOWN_EXTENSIONS: Final = frozenset(
     [
         "2.5.29.14",  # subject key identifier
@@ -68,6 +83,7 @@ class Engine:
         self._chain: list[bytes] = []
         self._seen: dict[int, bytes] = {}
         self._refusal = ""
+        self._error = _REJECTED
         context = self._context(profile, identity)
         self._connection: Any = SSL.Connection(context, None)
         if server:
@@ -162,7 +178,10 @@ class Engine:
             # The names of what we accept, for the vehicle to choose by [V2G20-2401].
             for root in roots:
                 context.add_client_ca(root)
-        context.set_verify(SSL.VERIFY_NONE if self._server and not profile.mutual else verify, self._verify)
+        if self._server and not profile.mutual:
+            verify = SSL.VERIFY_NONE
+        context.set_verify(verify, self._verify)
+        self._alerting = _tell_alerts(context, verify, lambda: self._error if self._refusal else None)
         if self._server:
             context.set_ocsp_server_callback(lambda _, __: identity.status if identity else b"")
         else:
@@ -191,9 +210,11 @@ class Engine:
                 if extension.critical and extension.oid.dotted_string not in _KNOWN_EXTENSIONS
             ]
             if unknown:
-                return self._refuse(f"unknown critical extension {', '.join(unknown)}")
+                reason = f"unknown critical extension {', '.join(unknown)}"
+                return self._refuse(reason, Alert.CERTIFICATE_UNKNOWN)
         elif not ok and error not in _TIME_ERRORS:
-            return self._refuse(_library_text(error))
+            self._error = error
+            return self._refuse(_library_text(error), None)
         if not self._valid_now(certificate):
             return False
         if depth:
@@ -201,7 +222,7 @@ class Engine:
         # The library asks more than once about a certificate with several objections: judge the leaf once.
         chain = tuple(self._supplied(certificate))
         reason = self._settings.check_chain(chain)
-        return self._refuse(reason) if reason else True
+        return self._refuse(reason, getattr(reason, "alert", Alert.BAD_CERTIFICATE)) if reason else True
 
     def _valid_now(self, certificate: x509.Certificate) -> bool:
         now = self._utc()
@@ -209,7 +230,7 @@ class Engine:
         if now < since.timestamp():
             return self._refuse(f"{_name(certificate)} is not valid before {since}")
         if now > until.timestamp():
-            return self._refuse(f"{_name(certificate)} expired on {until}")
+            return self._refuse(f"{_name(certificate)} expired on {until}", Alert.CERTIFICATE_EXPIRED)
         return True
 
     def _supplied(self, leaf: x509.Certificate) -> list[bytes]:
@@ -224,8 +245,12 @@ class Engine:
         self._chain = [first, *(der for der in others if der != first)]
         return self._chain
 
-    def _refuse(self, reason: str) -> bool:
-        self._refusal = self._refusal or reason
+    def _refuse(self, reason: str, alert: int | None = Alert.BAD_CERTIFICATE) -> bool:
+        """Remember the first reason, and the alert that tells it; None: the library knows one by itself."""
+        if not self._refusal:
+            self._refusal = reason
+            if alert is not None:
+                self._error = _ERROR_FOR.get(Alert(alert), _REJECTED)
         return False
 
     def _status(self, _: Any, response: bytes, __: Any) -> bool:
@@ -266,6 +291,25 @@ def _limit(context: Any, profile: TlsProfile) -> None:
                 f"this TLS library cannot be limited to {', '.join(names)}",
                 next_step="Install a newer pyOpenSSL and cryptography",
             )
+
+
+def _tell_alerts(context: Any, mode: int, error: Callable[[], int | None]) -> Any:
+    """Let a refusal of ours reach the peer as the alert it is; by itself the library says internal_error.
+
+    `error` is the verification error to tell, None where nothing was refused. The caller keeps what is returned alive.
+    """
+    lib, judge = _util.lib, context._verify_callback  # noqa: SLF001 - see the module's docstring
+
+    def judged(ok: int, store: Any) -> int:
+        accepted: int = judge(ok, store)
+        told = error()
+        if not accepted and told is not None:
+            lib.X509_STORE_CTX_set_error(store, told)
+        return accepted
+
+    callback = _util.ffi.callback("int (*)(int, X509_STORE_CTX *)", judged)
+    lib.SSL_CTX_set_verify(context._context, mode, callback)  # noqa: SLF001
+    return callback
 
 
 def _show(context: Any, identity: Identity) -> None:

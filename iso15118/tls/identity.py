@@ -10,7 +10,10 @@ from iso15118.tls.client_hello import ClientHello
 from iso15118.tls.profile import ISO20, TlsProfile
 
 ChainCheck = Callable[[tuple[bytes, ...]], str]
-"""DER certificates of the peer, leaf first -> "" where accepted, else the reason in plain words."""
+"""DER certificates of the peer, leaf first -> "" where accepted, else the reason in plain words.
+
+A reason with an attribute `alert` (a number of TLS) decides what the peer is told; else that is bad_certificate.
+"""
 StatusCheck = Callable[[tuple[bytes, ...], bytes], str]
 """The peer's chain and its stapled OCSP response (empty: none) -> "" where accepted, else the reason."""
 

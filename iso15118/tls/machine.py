@@ -89,8 +89,8 @@ class TlsMachine:
                 self._hand_on(item)
             case LinkUp() if self._session is None and not self._over:
                 self._begin()
-            case Bytes(data=data) if not self._over:
-                self._guarded(self._octets, data)
+            case Bytes(data=data):
+                self._guarded(self._last_words if self._over else self._octets, data)
             case PeerClosed():
                 self._peer_closed()
             case LinkDown() | Stop() if self._session is None:
@@ -200,6 +200,9 @@ class TlsMachine:
         if plain is None:
             self._closed_by_peer = True
             self._hand_on(PeerClosed())
+            if self._timers.running(CLOSING):  # it has all it wanted
+                self._timers.stop(CLOSING)
+                self._say_close()
         elif plain:
             self._heard = True
             self._hand_on(Bytes(plain))
@@ -220,9 +223,9 @@ class TlsMachine:
             elif self._failed is not None and isinstance(output, Close):
                 continue  # the connection is closed already
             elif isinstance(output, Close):
-                self._timers.start(CLOSING, output.after, self._now)
-                if output.after <= 0:
-                    self._timers.stop(CLOSING)
+                if output.after > 0 and not self._closed_by_peer:
+                    self._timers.start(CLOSING, output.after, self._now)
+                else:
                     self._say_close()
             elif self._failed is not None and isinstance(output, Emit):
                 self._emit(self._explained(output.event))
@@ -246,7 +249,17 @@ class TlsMachine:
             self._engine.close()
             self._flush()
         self._over = True
-        self._out.append(Close(after=CLOSE_S))
+        self._out.append(Close(after=0.0 if self._closed_by_peer else CLOSE_S))
+
+    def _last_words(self, octets: bytes) -> None:
+        """Behind our close_notify nothing counts but the peer's, which ends the wait for it."""
+        if self._engine is None or self._failed is not None:
+            return
+        self._engine.receive(octets)
+        plain = self._engine.read() and self._engine.read()
+        if plain is None and not self._closed_by_peer:
+            self._closed_by_peer = True
+            self._out.append(Close())
 
     def _peer_closed(self) -> None:
         """The transport ended. Without close_notify before it, somebody may have cut it."""

@@ -77,14 +77,12 @@ PATIENT_CAR = {**LAB, "timers": EvccTimers(loop_message_s=10.0, hardware_silence
 def fake_charger(machines, controller=None, **options):
     """A charger on loopback whose sessions use `machines`, an iterator of machines."""
     made = iter(machines)
-    return Charger(
-        SeccConfig(**LAB),
-        controller or Recorder(),
-        "lo",
-        discovery=False,
-        machine=lambda *_: next(made),
-        **options,
-    )
+
+    class FakeCharger(Charger):
+        def session_machine(self, facts):
+            return next(made)
+
+    return FakeCharger(SeccConfig(**LAB), controller or Recorder(), "lo", discovery=False, **options)
 
 
 async def connect(charger):

@@ -283,7 +283,7 @@ async def test_leaving_the_loop_of_events_stops_the_charger(nothing_left):
         assert isinstance(event, ChargerListening)
         address = (event.address, event.port)
         break
-    await until(lambda: charger._server is None)
+    await until(lambda: not charger._servers)
     await asyncio.sleep(0.01)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(*address)

@@ -165,7 +165,7 @@ async def test_broken_communication_is_started_over():
         run = asyncio.create_task(listen(vehicle, []))
         async with living(car, vehicle.ev.write), plugged(bench, vehicle, car):
             await until(lambda: bench.state.current_a > 1.0, 10.0)
-            charger._session._transport.abort()
+            charger._reception.session._transport.abort()
             await until(lambda: "STEP_EF" in [e.state for e in seen.of(PlugState)], 5.0)
             bench.plug_in()
             await until(lambda: len([e for e in seen.of(PlugState) if e.state == "SESSION"]) == 2, 10.0)

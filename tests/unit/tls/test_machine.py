@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from iso15118.events import EndReason
-from iso15118.machine import Bytes, LinkUp, PeerClosed, Stop, Update
+from iso15118.machine import Bytes, Close, LinkUp, PeerClosed, Send, Stop, Update
 from iso15118.tls.identity import TlsSettings, choose, name_key
 from iso15118.tls.machine import MAX_HANDSHAKE, TlsMachine
 from iso15118.tls.profile import ISO2, ISO20, LAB_P256, POST_QUANTUM, TlsProfile, Version
@@ -84,6 +84,34 @@ def test_orderly_end_says_close_notify_on_both_sides():
     assert joined.closed["SECC"] == 1.5
     assert isinstance(joined.evcc.session.items[-1], PeerClosed)
     assert not joined.told("TlsTruncated", "EVCC")
+
+
+def test_two_sides_that_have_said_goodbye_wait_for_nothing():
+    joined = pair(first=b"bye")  # the station closes half a second later, unless the vehicle does before
+    joined.evcc.session.out.append(Close())
+    joined.evcc.receive(Update("x"), 0.1)
+    joined.now = 0.1
+    joined.drain(joined.evcc)
+    joined.flow()
+    assert joined.closed["SECC"] == 0.1
+    assert joined.secc._timers.deadline > 1e9
+    assert not joined.told("TlsTruncated")
+
+
+def test_behind_our_goodbye_only_the_peers_counts():
+    joined = pair(first=b"bye")
+    joined.secc.tick(0.5)
+    outputs = list(joined.secc.outputs())
+    assert outputs[-1] == Close(after=1.0)
+    joined.evcc.session.out += [Send(b"late"), Close()]
+    joined.evcc.receive(Update("x"), 0.6)
+    late = b"".join(o.data for o in joined.evcc.outputs() if isinstance(o, Send))
+    heard = joined.secc.session.heard
+    joined.secc.receive(Bytes(late), 0.6)
+    assert list(joined.secc.outputs()) == [Close()]
+    assert joined.secc.session.heard == heard
+    joined.secc.receive(Bytes(b"noise"), 0.7)
+    assert not list(joined.secc.outputs())
 
 
 def test_a_connection_cut_without_close_notify_is_told():

@@ -1,0 +1,184 @@
+"""TLS of a charger or a vehicle: who it is, whom it believes, and what it does without.
+
+`Security` holds it, `demand` decides at start whether there is enough of it, `tls_machine` puts a session behind it.
+Plain programs never load the TLS library: everything heavy is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from iso15118.config import EvccConfig, SeccConfig
+from iso15118.errors import ConfigError
+from iso15118.events import Role
+from iso15118.machine import Machine, Utc
+from iso15118.security.binding import ConnectionFacts, carries_iso20
+
+if TYPE_CHECKING:
+    from certs.chain import Evidence, Policy
+    from certs.identity import Identity
+    from iso15118.tls.engine import TlsFacts
+    from iso15118.tls.identity import StatusCheck, TlsSettings
+    from iso15118.tls.machine import TlsMachine
+    from iso15118.tls.profile import TlsProfile
+
+HALF_OPEN: Final = 4
+"""Connections that may shake hands at the same time; one more pushes the oldest out."""
+HANDSHAKE_S: Final = 10.0
+"""How long a peer may take for the TLS handshake."""
+
+_Config = TypeVar("_Config", SeccConfig, EvccConfig)
+_LOG: Final = logging.getLogger("iso15118.runtime")
+_DIRECTORY: Final = MappingProxyType({"SECC": "secc", "EVCC": "vehicle"})
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """An identity with the rules it is used by. `Charger(identity=...)` and `Vehicle(identity=...)` take either.
+
+    `policy` is how strictly a peer is judged (None: by the standard). `evidence` (charger) tells what is known about
+    revoked vehicles, at each handshake; a public station needs it [V2G20-2432]. Without it, vehicles are not asked
+    for proof that they are not revoked, which is told in the log. `staple` gives the newest OCSP response for our own
+    certificate where a fresh one is fetched from time to time; None: the one of the identity. `key_log` is told the
+    secrets of every connection, for debugging alone. `handshake_s` (s) and `half_open` limit what strangers may hold.
+    """
+
+    identity: Identity
+    policy: Policy | None = None
+    evidence: Callable[[], Evidence] | None = field(default=None, repr=False)
+    staple: Callable[[], bytes] | None = field(default=None, repr=False)
+    key_log: Callable[[str], None] | None = field(default=None, repr=False)
+    handshake_s: float = HANDSHAKE_S
+    half_open: int = HALF_OPEN
+
+    def __post_init__(self) -> None:
+        if self.handshake_s <= 0:
+            raise ConfigError("handshake_s", f"{self.handshake_s}; accepted: above 0 s")
+        if self.half_open < 1:
+            raise ConfigError("half_open", f"{self.half_open}; accepted: 1 or more")
+
+
+def demand(role: Role, identity: Identity | Security | None, *, insecure: bool, who: str) -> Security | None:
+    """The security of a side at start; None where plain TCP was allowed by name and there is no identity.
+
+    `who` and `insecure` are the side's id and its switch `insecure_no_tls`. ConfigError tells what is missing.
+    """
+    if insecure:
+        _LOG.warning(
+            "%s: ISO 15118-20 is allowed WITHOUT TLS, which the standard forbids; anyone on the link can read "
+            "and control the session. For laboratories only",
+            who,
+        )
+    if identity is None:
+        if not insecure:
+            raise ConfigError("identity", _missing(role))
+        return None
+    security = identity if isinstance(identity, Security) else Security(identity)
+    _check_identity(role, security.identity)
+    if security.key_log is not None:
+        _LOG.warning(
+            "%s: the SECRETS OF EVERY TLS CONNECTION ARE WRITTEN DOWN (key log). Never in service", who
+        )
+    if role == "SECC" and security.evidence is None:
+        _LOG.warning("%s: nothing is known about revoked vehicles; a public station has to know", who)
+    return security
+
+
+def tls_machine(role: Role, security: Security, make: Callable[[TlsFacts], Machine], utc: Utc) -> TlsMachine:
+    """A session of `make` behind TLS; `utc` is the wall clock that validity is judged by."""
+    from iso15118.tls.machine import TlsMachine
+
+    return TlsMachine(role, settings(role, security, utc), make, utc)
+
+
+def session_config(config: _Config, facts: ConnectionFacts | None) -> _Config:
+    """The configuration a session machine gets: ISO 15118-20 where its connection may carry it, or by consent."""
+    allowed = carries_iso20(facts) if facts is not None else config.insecure_no_tls
+    return dataclasses.replace(config, insecure_no_tls=allowed)
+
+
+def settings(role: Role, security: Security, utc: Utc) -> TlsSettings:
+    """What the TLS machine of a side works by."""
+    from certs import checks, reading
+    from certs.chain import DEFAULT, NO_EVIDENCE, Mode
+    from certs.profiles import Role as Owner
+    from iso15118.tls.identity import Identity as Shown
+    from iso15118.tls.identity import TlsSettings, accept_status
+
+    def clock() -> datetime.datetime:
+        return datetime.datetime.fromtimestamp(utc(), datetime.UTC)
+
+    own, policy = security.identity, security.policy or DEFAULT
+    check_status: StatusCheck = accept_status
+    if role == "SECC":
+        peer, known = Owner.VEHICLE, security.evidence or (lambda: NO_EVIDENCE)
+        check_chain = checks.of_vehicles(own, clock, known, _revocation_known(security, policy))
+    else:
+        peer, check_chain = Owner.SECC, checks.of_stations(own, clock, policy)
+        check_status = checks.of_staples(own, clock, policy.revocation or Mode.HARD)
+    status = own.status if security.staple is None else security.staple()
+    profile = _profile(own)
+    return TlsSettings(
+        identities=(Shown(own.chain, own.key, own.root, status, profile),),
+        roots=tuple(reading.der(root) for root in own.roots_for(peer)),
+        profiles=(profile,),
+        check_chain=check_chain,
+        check_status=check_status,
+        key_log=security.key_log,
+        handshake_s=security.handshake_s,
+    )
+
+
+def _revocation_known(security: Security, policy: Policy) -> Policy:
+    """A station that has no source of revocation cannot ask for what it could not judge [V2G20-2433]."""
+    from certs.chain import Mode
+
+    if security.evidence is not None or policy.revocation is not None:
+        return policy
+    return dataclasses.replace(policy, revocation=Mode.SOFT)
+
+
+def _profile(identity: Identity) -> TlsProfile:
+    from certs.profiles import ISO20_LAB_P256
+    from iso15118.tls.profile import ISO20, LAB_P256
+
+    return LAB_P256 if identity.rules is ISO20_LAB_P256 else ISO20
+
+
+def _check_identity(role: Role, identity: Identity) -> None:
+    """ConfigError unless it is one of this role and of ISO 15118-20, and knows whom to trust."""
+    from certs.profiles import ISO2
+    from certs.profiles import Role as Owner
+
+    wanted, peer = (Owner.SECC, Owner.VEHICLE) if role == "SECC" else (Owner.VEHICLE, Owner.SECC)
+    folder = _DIRECTORY[role]
+    if identity.rules is ISO2:
+        raise ConfigError(
+            "identity",
+            "it is one of ISO 15118-2, this version speaks ISO 15118-20; accepted: `iso15118 pki init`",
+        )
+    if identity.role is not wanted:
+        raise ConfigError(
+            "identity",
+            f"it is one of the role {identity.role.value}; accepted: {wanted.value}, as in DIR/{folder}",
+        )
+    if not identity.roots_for(peer):
+        raise ConfigError(
+            "identity", f"it trusts no root that a {peer.value} certificate could end at (roots/*.pem)"
+        )
+
+
+def _missing(role: Role) -> str:
+    side, config = ("charger", "SeccConfig") if role == "SECC" else ("vehicle", "EvccConfig")
+    folder = _DIRECTORY[role]
+    return (
+        f"ISO 15118-20 runs over TLS 1.3, and this {side} has no certificate. `iso15118 pki init DIR` makes a set for "
+        f'tests; give it identity=certs.Identity.load("DIR/{folder}"), or the program --pki DIR. For a laboratory, '
+        f"allow plain TCP knowingly: {config}(insecure_no_tls=True), or insecure_no_tls = true in the file"
+    )
