@@ -252,6 +252,10 @@ class SeccConfig(_FromToml):
     `insecure_no_tls` allows ISO 15118-20 over plain TCP, which the standard forbids: for tests
     and laboratories only, logged loudly. `discovery_window_s` is how long after plug-in and after a session
     discovery is answered (V2G_SECC_CommunicationSetup; None: without limit). `plug` and `slac` matter where the stack owns the plug.
+    `authorization` in order of preference. For Plug & Charge: `providers` are those whose contracts are taken (country
+    and provider, as "DEABC"; empty: all), `central_validation` asks the back end about contracts of unknown roots,
+    `certificate_installation` lets vehicles fetch contracts, `confirm_meter_every` is the number of charge loops after
+    which the EV is to sign the meter reading (0: never).
     """
 
     evse_id: str = "DE*ABC*E1*1"
@@ -266,7 +270,12 @@ class SeccConfig(_FromToml):
     prices: bool = True
     language: str = "en"
     pause_allowed: bool = True
+    authorization: tuple[Literal["EIM", "PnC"], ...] = ("EIM",)
     authorization_attempts: int = 3
+    providers: tuple[str, ...] = ()
+    central_validation: bool = False
+    certificate_installation: bool = False
+    confirm_meter_every: int = 0
     time_unit: Literal["us", "s"] = "us"
     discharge_sign: Literal["mirror", "positive", "negative"] = "mirror"
     quirks: tuple[Quirk, ...] = ()
@@ -289,6 +298,14 @@ class SeccConfig(_FromToml):
         _check(self, "evse_id", 1 <= len(self.evse_id) <= 255, "1 to 255 characters")
         _check(self, "max_payload", 1024 <= self.max_payload <= 2**24, "1024 to 16777216 octets")
         _check(self, "authorization_attempts", self.authorization_attempts >= 1, "1 or more")
+        means = len(set(self.authorization)) == len(self.authorization) > 0
+        _check(self, "authorization", means, "EIM, PnC or both, each once")
+        _check(self, "providers", len(self.providers) <= 128, "at most 128 providers")
+        named = all(len(p) == 5 and p.isascii() and p.isalnum() and p.isupper() for p in self.providers)
+        _check(self, "providers", named, "country and provider in capitals, as DEABC")
+        installs = not self.certificate_installation or "PnC" in self.authorization
+        _check(self, "certificate_installation", installs, "true only with PnC in authorization")
+        _check(self, "confirm_meter_every", self.confirm_meter_every >= 0, "0 (never) or more")
 
     @property
     def dc(self) -> bool:

@@ -14,3 +14,7 @@ class Quirk(enum.Enum):
 
     NO_DISCHARGED_READING = "no_discharged_reading"
     """MeterInfo without BPT_DischargedEnergyReadingWh: EcoG's EVCC 0.31 refuses the element."""
+    P256_SIGNATURES = "p256_signatures"
+    """Messages signed with SHA-256 on P-256 in ISO 15118-20: EcoG's stack can neither sign nor verify anything else."""
+    INSTALLATION_SIGNED_WHOLE = "installation_signed_whole"
+    """CertificateInstallationReq signed as a whole, under the Id of its certificate chain: EVerest's newer vehicles."""

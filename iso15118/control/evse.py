@@ -1,14 +1,15 @@
 """The station's side: what a charger firmware tells and is told.
 
 A firmware writes one level snapshot (`EvseState`) whenever something is measured or wished, and
-implements `EvseController`: one synchronous `command` and two questions. Commands are
-idempotent and return at once; their effect is read back from the next snapshot.
+implements `EvseController`: one synchronous `command` and two questions; `ContractInstaller` adds
+a third where vehicles fetch contracts. Commands are idempotent and return at once; their effect is read back from the next snapshot.
 
 Signs: + is into the EV. All values SI: V, A, W, Wh, s.
 """
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -170,6 +171,28 @@ class AuthorizationQuestion:
     service: Literal["EIM", "PnC"] = "EIM"
     attempt: int = 1
 
+    @property
+    def emaid(self) -> str:
+        """The contract's identifier; empty where the EV shows none."""
+        return ""
+
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """The contract certificate and its sub-CAs (DER, leaf first); empty where the EV shows none."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContractQuestion(AuthorizationQuestion):
+    """May the owner of this contract charge? The EV has proven that it has the contract's key.
+
+    `verified` False: the chain ends at a root that is unknown here, so that only the back end can tell whether it is one.
+    """
+
+    emaid: str = ""
+    chain: tuple[bytes, ...] = field(default=(), repr=False)
+    verified: bool = True
+
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
@@ -177,6 +200,56 @@ class Authorization:
 
     accepted: bool
     reason: str = ""
+
+
+class ContractFlaw(enum.Enum):
+    """Why a back end refuses a contract; the EV is told by the response code that fits."""
+
+    GENERAL = "refused"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not yet valid"
+    REVOKED = "revoked"
+    INVALID = "certificate not valid"
+    UNKNOWN_PROVIDER = "provider unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ContractRefused(Authorization):
+    """A refusal of a contract that says why; a plain `Authorization(False)` is a general one."""
+
+    accepted: bool = False
+    flaw: ContractFlaw = ContractFlaw.GENERAL
+
+
+@dataclass(frozen=True, slots=True)
+class ContractRequest:
+    """An EV wants its contracts: what a back end needs to find and wrap them.
+
+    `exi` is the CertificateInstallationReq as it came, signature included, which OCPP and other back ends take. `pcid`
+    and `chain` (DER, leaf first) are those of its provisioning certificate, whose key signed the request; whether the
+    chain is to be trusted the back end decides. `maximum` is the room in the EV, `emaids` are those it prefers.
+    """
+
+    evcc_id: str
+    pcid: str
+    exi: bytes = field(repr=False)
+    chain: tuple[bytes, ...] = field(default=(), repr=False)
+    maximum: int = 1
+    emaids: tuple[str, ...] = ()
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ContractResponse:
+    """The back end's answer: a CertificateInstallationRes in EXI, signed by the provisioning service; empty: refused.
+
+    What the service signed is handed on as it is; session id and time stamp become those of the session. `reason` is for
+    the log. `known` False: there is no contract for this vehicle at all.
+    """
+
+    exi: bytes = field(default=b"", repr=False)
+    reason: str = ""
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +273,9 @@ class ChargingNeeds:
 
 
 Question = AuthorizationQuestion | ChargingNeeds
+"""What every controller answers."""
+AnyQuestion = Question | ContractRequest
+"""What a session may ask; ContractRequest only where `certificate_installation` is configured."""
 
 
 class EvseController(Protocol):
@@ -219,8 +295,15 @@ class EvseController(Protocol):
         """Offer schedules and prices for these needs."""
 
 
+class ContractInstaller(Protocol):
+    """What a charger implements besides where vehicles may fetch their contracts over it."""
+
+    async def install_contract(self, question: ContractRequest) -> ContractResponse:
+        """Fetch a contract for the EV; may take as long as the EV polls (some 55 s)."""
+
+
 class EvseControllerBase:
-    """Defaults: accept everyone, offer what the limits allow. Override what you need.
+    """Defaults: accept everyone, offer what the limits allow, install nothing. Override what you need.
 
     `command` must be overridden: without hardware nothing can be energised.
     """
@@ -238,3 +321,7 @@ class EvseControllerBase:
         return EnergyOffer.flat(
             max_w=question.limits.charge.max_power_w, discharge_w=question.limits.discharge.max_power_w
         )
+
+    async def install_contract(self, question: ContractRequest) -> ContractResponse:
+        """Refuse: there is no back end."""
+        return ContractResponse(reason="no back end for contracts")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from iso15118 import events
 from iso15118.config import SeccConfig
 from iso15118.control.common import Check, CpState
 from iso15118.control.evse import Command, Deenergise, EvseState, SetAcTarget, SetDcTarget, UnlockConnector
-from iso15118.errors import CodecError
+from iso15118.errors import CodecError, ConfigError
 from iso15118.events import EndReason, Fault
 from iso15118.exi.codec import decode, encode
 from iso15118.machine import (
@@ -37,34 +37,22 @@ from iso15118.machine import (
     Utc,
 )
 from iso15118.messages import namespaces
-from iso15118.messages.iso20.common import (
-    ChargingSession,
-    PowerDeliveryReq,
-    SessionSetupReq,
-    SessionStopReq,
-)
+from iso15118.messages.iso20.common import ChargingSession, SessionSetupReq, SessionStopReq
 from iso15118.messages.iso20.exchanges import exchange_of, is_failure
-from iso15118.messages.iso20.types import Processing, ResponseCode, V2GRequest, V2GResponse
+from iso15118.messages.iso20.types import ResponseCode, V2GRequest, V2GResponse
 from iso15118.messages.payloads import HANDSHAKE, Phase, schema_for
 from iso15118.messages.registry import schema_set
 from iso15118.messages.sap import SupportedAppProtocolReq
-from iso15118.secc import sap
+from iso15118.secc import sap, timers
 from iso15118.secc.interlock import danger, objection
 from iso15118.secc.iso20.table import Handler, handler_for
 from iso15118.secc.session import Record, State, Step, View
+from iso15118.security.binding import ConnectionFacts, carries_iso20
 from iso15118.wire.v2gtp import Frame, FrameReader, Ignored, PayloadType, encode_frame
 
-# Names of the timers in the log; the values stand in SeccTimers.
-SEQUENCE: Final = "V2G_SECC_Sequence_Timeout"
-COMMUNICATION_SETUP: Final = "V2G_SECC_CommunicationSetup_Performance_Timer"
-ONGOING: Final = "V2G_SECC_Ongoing_Performance_Timer"
-CUSTOMER: Final = "customer interaction"
-CABLE_CHECK: Final = "V2G_SECC_CableCheck_Performance_Timer"
-HOLD: Final = "response performance"
-NOTIFICATION: Final = "reaction to EVSENotification"
-HARDWARE: Final = "hardware silence"
+if TYPE_CHECKING:  # cryptography is loaded where a contract is shown, and nowhere else
+    from iso15118.security.plug_and_charge import StationTrust
 
-NOTIFICATION_REACTION_S: Final = 60.0
 MAX_WAITING_REQUESTS: Final = 4
 _UNLOGGED: Final = (SetDcTarget, SetAcTarget)
 
@@ -75,20 +63,36 @@ class SeccMachine:
     Feed `LinkUp` once the connection stands, `Update(EvseState)` whenever a level changes (and at
     least every `hardware_silence_s` while energised), `Bytes`, `Answer`, `PeerClosed`, `Stop`.
     After `Close` has come out nothing more happens.
+
+    `tls` is what the TLS handshake found out, without which there is no session unless `insecure_no_tls` is
+    configured; `trust` judges contracts, without which there is no Plug & Charge.
     """
 
     def __init__(
-        self, config: SeccConfig, entropy: Entropy, utc: Utc, state: EvseState | None = None
+        self,
+        config: SeccConfig,
+        entropy: Entropy,
+        utc: Utc,
+        state: EvseState | None = None,
+        *,
+        tls: ConnectionFacts | None = None,
+        trust: StationTrust | None = None,
     ) -> None:
+        if "PnC" in config.authorization and trust is None:
+            raise ConfigError(
+                "authorization", "PnC needs somebody who judges contracts: SeccMachine(trust=...)"
+            )
         self._config = config
         self._entropy = entropy
         self._utc = utc
         self._evse = state or EvseState()
+        self._tls, self._trust = tls, trust
         self._record = Record()
         self._reader = FrameReader(config.max_payload)
         self._timers = TimerBook()
         self._out: deque[Output] = deque()
         self._lane = (namespaces.SAP, PayloadType.APP_PROTOCOL)
+        self._exi = b""
         self._held: V2GRequest | None = None
         self._waiting: deque[Frame] = deque()
         self._targets: dict[type[Any], Command] = {}
@@ -124,7 +128,7 @@ class SeccMachine:
             case LinkUp():
                 for quirk in self._config.quirks:
                     self._emit(events.Decision, what="quirk", why=quirk.value)
-                self._timers.start(COMMUNICATION_SETUP, self._config.timers.communication_setup_s, now)
+                self._timers.start(timers.COMMUNICATION_SETUP, self._config.timers.communication_setup_s, now)
             case Bytes(data=data):
                 self.tick(now)  # a late request is late, whichever of both the driver noticed first
                 self._octets(data)
@@ -186,8 +190,8 @@ class SeccMachine:
         self._emit(
             events.MessageReceived, message=message, exi=frame.payload, payload_type=int(frame.payload_type)
         )
-        self._timers.stop(SEQUENCE)
-        self._lane = (namespace, frame.payload_type)
+        self._timers.stop(timers.SEQUENCE)
+        self._lane, self._exi = (namespace, frame.payload_type), frame.payload
         if isinstance(message, SupportedAppProtocolReq):
             self._negotiate(message)
         elif isinstance(message, V2GRequest):
@@ -198,7 +202,8 @@ class SeccMachine:
             )
 
     def _negotiate(self, request: SupportedAppProtocolReq) -> None:
-        served = sap.served_namespaces(self._config.services) if self._config.insecure_no_tls else ()
+        allowed = self._config.insecure_no_tls or carries_iso20(self._tls)
+        served = sap.served_namespaces(self._config.services) if allowed else ()
         choice = sap.choose(request, served)
         self._send(
             encode(choice.response, schema_set(namespaces.SAP)), PayloadType.APP_PROTOCOL, choice.response
@@ -208,7 +213,7 @@ class SeccMachine:
             self._finish(EndReason.REFUSED, Fault.REMOTE, choice.why, delay=True)
             return
         self._enter(self._record.but(state=State.SESSION_SETUP, namespace=choice.taken.protocol_namespace))
-        self._timers.start(SEQUENCE, self._config.timers.sequence_s, self._now)
+        self._timers.start(timers.SEQUENCE, self._config.timers.sequence_s, self._now)
 
     def _decide(self, request: V2GRequest, view: View) -> Step:
         """Checks common to all requests, then the handler of the table."""
@@ -250,6 +255,9 @@ class SeccMachine:
             self._now,
             self._utc,
             self._entropy,
+            self._exi,
+            self._tls,
+            self._trust,
             held=held,
             expired=expired,
         )
@@ -277,7 +285,7 @@ class SeccMachine:
             self._hold(request, step.hold_s)
             return
         self._held = None
-        self._timers.stop(HOLD)
+        self._timers.stop(timers.HOLD)
         self._respond(request, step.response, exi)
         if step.ending is not None:
             self._conclude(step)
@@ -286,7 +294,7 @@ class SeccMachine:
 
     def _hold(self, request: V2GRequest, limit_s: float) -> None:
         self._held = request
-        self._timers.start_once(HOLD, limit_s, self._now)
+        self._timers.start_once(timers.HOLD, limit_s, self._now)
 
     def _retry(self, *, expired: bool = False) -> None:
         """Call the handler of the held request again: something moved, or it may not wait longer."""
@@ -307,37 +315,25 @@ class SeccMachine:
         self._send(exi, payload_type, response)
         self._watch_processing(request, response)
         if exchange.secc_sequence_s < 1.0 and not is_failure(response.response_code):
-            self._timers.start(SEQUENCE, self._config.timers.loop_sequence_s, self._now)
+            self._timers.start(timers.SEQUENCE, self._config.timers.loop_sequence_s, self._now)
             self._emit_power()
         else:
-            self._timers.start(SEQUENCE, self._config.timers.sequence_s, self._now)
-        if self._record.session_id and self._timers.running(COMMUNICATION_SETUP):
-            self._timers.stop(COMMUNICATION_SETUP)
+            self._timers.start(timers.SEQUENCE, self._config.timers.sequence_s, self._now)
+        if self._record.session_id and self._timers.running(timers.COMMUNICATION_SETUP):
+            self._timers.stop(timers.COMMUNICATION_SETUP)
             self._emit(
                 events.SessionEstablished, session_id=self._record.session_id, peer_id=self._record.evcc_id
             )
 
     def _watch_processing(self, request: V2GRequest, response: V2GResponse) -> None:
-        """Bound every polling phase: answered FAILED before the EV's own timer runs out.
-
-        PowerDelivery is polled by the EV while it computes its profile.
-        """
-        timers, now = self._config.timers, self._now
-        finished = Processing.FINISHED
-        polled = request.ev_processing if isinstance(request, PowerDeliveryReq) else finished
-        processing = getattr(response, "evse_processing", polled)
-        if processing is Processing.FINISHED and self._record.pending is None:
-            self._timers.stop(ONGOING, CUSTOMER, CABLE_CHECK)
+        """Bound every polling phase: answered FAILED before the EV's own timer runs out."""
+        bound = timers.polling(request, response, self._record.state, self._config.timers)
+        if bound is not None:
+            self._timers.start_once(*bound, self._now)
+        elif self._record.pending is None:
+            self._timers.stop(*timers.POLLING)
             if self._record.overdue:
                 self._record = self._record.but(overdue=False)
-        elif processing is Processing.FINISHED:
-            return
-        elif processing is Processing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION:
-            self._timers.start_once(CUSTOMER, timers.customer_s, now)
-        elif self._record.state is State.CABLE_CHECK:
-            self._timers.start_once(CABLE_CHECK, timers.cable_check_s, now)
-        else:
-            self._timers.start_once(ONGOING, timers.ongoing_s, now)
 
     def _conclude(self, step: Step) -> None:
         """The last response is out: end, and leave closing to the EV for a while [V2G20-1643]."""
@@ -356,7 +352,7 @@ class SeccMachine:
         self._note_changes(before, state)
         record = self._record
         if record.energised:
-            self._timers.start(HARDWARE, self._config.timers.hardware_silence_s, self._now)
+            self._timers.start(timers.HARDWARE, self._config.timers.hardware_silence_s, self._now)
             if state.cable_check in (Check.RUNNING, Check.IDLE) and not record.check_seen:
                 self._record = record.but(check_seen=True)
         self._guard()
@@ -376,15 +372,15 @@ class SeccMachine:
         self._record = self._record.but(tripped=why, trip_fault=fault)
         self._command(Deenergise(why))
         self._record = self._record.but(energised=False)
-        self._timers.stop(HARDWARE)
+        self._timers.stop(timers.HARDWARE)
 
     def _watch_notification(self) -> None:
         """An EV that never reacts to a notification is de-energised."""
         wanted = self._evse.wish is not None or bool(self._record.stopping)
         if wanted and self._record.state is State.CHARGE_LOOP:
-            self._timers.start_once(NOTIFICATION, NOTIFICATION_REACTION_S, self._now)
+            self._timers.start_once(timers.NOTIFICATION, timers.NOTIFICATION_REACTION_S, self._now)
         else:
-            self._timers.stop(NOTIFICATION)
+            self._timers.stop(timers.NOTIFICATION)
 
     def _answer(self, question: Any, value: Any) -> None:
         if self._record.pending is None or self._record.pending != question or self._record.answered:
@@ -398,19 +394,19 @@ class SeccMachine:
         self._watch_notification()
 
     def _expire(self, name: str) -> None:
-        if name == HOLD:
+        if name == timers.HOLD:
             self._retry(expired=True)
             return
-        self._emit(events.TimerExpired, timer=name, requirement=_REQUIREMENTS.get(name, ""))
-        if name in (ONGOING, CUSTOMER, CABLE_CHECK):
+        self._emit(events.TimerExpired, timer=name, requirement=timers.REQUIREMENTS.get(name, ""))
+        if name in timers.POLLING:
             self._record = self._record.but(overdue=True)
-        elif name in (HARDWARE, NOTIFICATION):
-            silent = name == HARDWARE
+        elif name in (timers.HARDWARE, timers.NOTIFICATION):
+            silent = name == timers.HARDWARE
             why = "no hardware state" if silent else "the EV ignored the notification"
             self._trip(why, Fault.LOCAL if silent else Fault.REMOTE)
             self._retry()
         else:
-            requirement = _REQUIREMENTS.get(name, "")
+            requirement = timers.REQUIREMENTS.get(name, "")
             self._finish(EndReason.TIMEOUT, Fault.REMOTE, f"{name} expired", requirement=requirement)
 
     def _note_changes(self, before: EvseState, after: EvseState) -> None:
@@ -447,9 +443,9 @@ class SeccMachine:
         if record.state is not State.ENDED:
             self._last = record.state
         if record.energised and not before.energised:
-            self._timers.start(HARDWARE, self._config.timers.hardware_silence_s, self._now)
+            self._timers.start(timers.HARDWARE, self._config.timers.hardware_silence_s, self._now)
         if not record.energised:
-            self._timers.stop(HARDWARE)
+            self._timers.stop(timers.HARDWARE)
         if record.state is not before.state:
             self._watch_notification()
             self._emit(events.StateEntered, state=record.state.value, previous=before.state.value)
@@ -487,9 +483,6 @@ class SeccMachine:
 
     def _emit(self, kind: type[events.Event], **values: Any) -> None:
         self._out.append(Emit(kind(t=self._now, role="SECC", **values)))
-
-
-_REQUIREMENTS: Final = {SEQUENCE: "V2G20-443"}
 
 
 def _leaves(request: V2GRequest, record: Record) -> bool:

@@ -10,18 +10,22 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from iso15118.config import SeccConfig
 from iso15118.control.common import ControlMode, EnergyService
-from iso15118.control.evse import ChargingNeeds, Command, EvseState, Question
+from iso15118.control.evse import AnyQuestion, ChargingNeeds, Command, EvseState
 from iso15118.energy.offer import EnergyOffer, PlanStep
 from iso15118.events import EndReason, Fault
 from iso15118.machine import Entropy, Utc
 from iso15118.messages.iso20.numbers import stamp
 from iso15118.messages.iso20.types import MessageHeader, ResponseCode, V2GRequest, V2GResponse
 from iso15118.secc.refusal import refuse
+from iso15118.security.binding import ConnectionFacts
 from iso15118.units import Envelope
+
+if TYPE_CHECKING:
+    from iso15118.security.plug_and_charge import Claim, StationTrust
 
 
 class State(enum.Enum):
@@ -70,12 +74,19 @@ class Record:
     `energised` is true from the first command that may put voltage on the outlet until it is
     switched off; `check_seen` once the insulation test was seen under way,
     `opening` while the contactor is on its way to open. `pending`/`answer`/`answered` are the open question to the controller.
+    `binding` ties the session to the vehicle's TLS certificate (empty: there is none), `claim` is the contract that the
+    EV has proven, `installing` the request for contracts under way, `installed` how many of them were answered.
     """
 
     state: State = State.SUPPORTED_APP_PROTOCOL
     namespace: str = ""
     session_id: bytes = b""
     evcc_id: str = ""
+    binding: bytes = b""
+    challenge: bytes = field(default=b"", repr=False)
+    claim: Claim | None = None
+    installing: tuple[Any, ...] = field(default=(), repr=False)
+    installed: int = 0
     attempts: int = 0
     authorized: bool = False
     offered: frozenset[tuple[int, int]] = frozenset()
@@ -101,7 +112,7 @@ class Record:
     opening: bool = False
     loops: int = 0
     notified: bool = False
-    pending: Question | None = None
+    pending: AnyQuestion | None = None
     answered: bool = False
     answer: Any = None
     overdue: bool = False
@@ -133,7 +144,7 @@ class Step:
     record: Record
     response: V2GResponse | None = None
     commands: tuple[Command, ...] = ()
-    question: Question | None = None
+    question: AnyQuestion | None = None
     hold_s: float = 0.0
     why: str = ""
     requirement: str = ""
@@ -145,7 +156,8 @@ class Step:
 class View:
     """What a handler may look at.
 
-    `held` tells that the request has been waiting already, `expired` that it may not wait longer.
+    `exi` are the octets of the request. `held` tells that the request has been waiting already, `expired` that it may
+    not wait longer.
     """
 
     record: Record
@@ -154,6 +166,9 @@ class View:
     now: float
     utc: Utc
     entropy: Entropy
+    exi: bytes = b""
+    tls: ConnectionFacts | None = None
+    trust: StationTrust | None = None
     held: bool = False
     expired: bool = False
 
@@ -193,7 +208,7 @@ class View:
         """Hold the request until hardware or controller move, at most `limit_s` in all."""
         return Step(self.record.but(**changes), None, do, hold_s=limit_s)
 
-    def ask(self, question: Question, limit_s: float) -> Step:
+    def ask(self, question: AnyQuestion, limit_s: float) -> Step:
         """Put a question to the controller and hold the request for its answer."""
         record = self.record.but(pending=question, answered=False, answer=None)
         return Step(record, None, question=question, hold_s=limit_s)

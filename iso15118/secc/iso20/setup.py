@@ -1,26 +1,32 @@
-"""SessionSetup, AuthorizationSetup and Authorization on the station's side."""
+"""SessionSetup, AuthorizationSetup and Authorization on the station's side; contracts are in `pnc` and `installation`."""
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from iso15118.control.evse import Authorization as Verdict
-from iso15118.control.evse import AuthorizationQuestion
+from iso15118.control.evse import AuthorizationQuestion, ContractQuestion, ContractRequest
 from iso15118.messages.iso20.common import (
     Authorization,
     AuthorizationReq,
     AuthorizationRes,
     AuthorizationSetupReq,
     AuthorizationSetupRes,
+    CertificateInstallationReq,
     EIM_AReqAuthorizationMode,
     EIM_ASResAuthorizationMode,
+    PnC_ASResAuthorizationMode,
     SessionSetupReq,
     SessionSetupRes,
+    SupportedProvidersList,
 )
 from iso15118.messages.iso20.types import MessageHeader, Processing, ResponseCode
 from iso15118.secc.session import State, Step, View
+from iso15118.security.binding import session_binding
 
 SESSION_ID_OCTETS: Final = 8
+CHALLENGE_OCTETS: Final = 16
 ANSWER_HOLD_S: Final = 1.0
 """How long a request waits for the controller before it is answered Ongoing (of 1.5 s allowed)."""
 
@@ -29,7 +35,8 @@ def session_setup(s: View, req: SessionSetupReq) -> Step:
     """Give the session a fresh id from the injected entropy [V2G20-2106] [V2G20-2621].
 
     A non-zero id asks to resume; nothing can be resumed without a verified vehicle certificate,
-    so the answer is a new session with a new id [V2G20-2626].
+    so the answer is a new session with a new id [V2G20-2626]. Where the vehicle has shown a certificate, the session
+    is bound to it, and the name in it counts.
     """
     session_id = s.entropy(SESSION_ID_OCTETS)
     while session_id == bytes(SESSION_ID_OCTETS) or session_id == req.header.session_id:
@@ -40,33 +47,77 @@ def session_setup(s: View, req: SessionSetupReq) -> Step:
         response_code=ResponseCode.OK_NEW_SESSION_ESTABLISHED,
         evseid=s.config.evse_id,
     )
-    return s.reply(
-        response,
-        State.AUTHORIZATION_SETUP,
-        why="nothing to resume: new session" if asked else "",
-        session_id=session_id,
-        evcc_id=req.evcc_id,
-    )
+    why = "nothing to resume: new session" if asked else ""
+    changes: dict[str, Any] = {"session_id": session_id, "evcc_id": req.evcc_id}
+    if s.tls is not None and s.tls.peer:
+        name = _certified_name(s.tls.peer) or req.evcc_id
+        changes |= {"evcc_id": name, "binding": session_binding(session_id, s.tls.peer)}
+        if name != req.evcc_id:
+            why = f"the EV calls itself {req.evcc_id!r}, its certificate {name!r}: the certificate counts"
+    return s.reply(response, State.AUTHORIZATION_SETUP, why=why, **changes)
+
+
+def _certified_name(certificate: bytes) -> str:
+    """The CN of the vehicle certificate, which is the EVCCID [V2G20-2598]."""
+    from iso15118.security.chains import common_name
+
+    return common_name(certificate)
 
 
 def authorization_setup(s: View, req: AuthorizationSetupReq) -> Step:
-    """Offer external identification means, the only service without certificates [V2G20-2566]."""
+    """Offer what is configured: external means, contracts, or both [V2G20-2566]; a fresh challenge for contracts."""
+    config = s.config
+    challenge = s.entropy(CHALLENGE_OCTETS) if "PnC" in config.authorization else b""  # [V2G20-2108]
     response = AuthorizationSetupRes(
         header=s.header,
         response_code=ResponseCode.OK,
-        authorization_services=(Authorization.EIM,),
-        certificate_installation_service=False,
-        authorization_mode=EIM_ASResAuthorizationMode(),
+        authorization_services=tuple(Authorization(means) for means in config.authorization),
+        certificate_installation_service=config.certificate_installation,
+        authorization_mode=_challenging(s, challenge) if challenge else EIM_ASResAuthorizationMode(),
     )
-    return s.reply(response, State.AUTHORIZATION)
+    return s.reply(response, State.AUTHORIZATION, challenge=challenge)
+
+
+def _challenging(s: View, challenge: bytes) -> PnC_ASResAuthorizationMode:
+    providers = s.config.providers
+    listed = SupportedProvidersList(provider_id=providers) if providers else None
+    return PnC_ASResAuthorizationMode(gen_challenge=challenge, supported_providers=listed)
 
 
 def authorization(s: View, req: AuthorizationReq) -> Step:
     """Ask the controller; Ongoing until it has decided; a refusal reaches the car at once [V2G20-2219]."""
-    offered = req.selected_authorization_service is Authorization.EIM
-    if not offered or not isinstance(req.authorization_mode, EIM_AReqAuthorizationMode):
+    service, mode = req.selected_authorization_service, req.authorization_mode
+    by_contract = service is Authorization.PNC
+    fits = by_contract != isinstance(mode, EIM_AReqAuthorizationMode)
+    if service.value not in s.config.authorization or not fits:
         code = ResponseCode.WARNING_AUTHORIZATION_SELECTION_INVALID  # [V2G20-2209]
         return s.reply(_answer(s, code, Processing.FINISHED), why="service was not offered")
+    if isinstance(s.record.pending, ContractRequest):  # the EV does not wait for a new contract any longer
+        s = replace(s, record=s.record.but(**s.settled()))
+    if by_contract:
+        from iso15118.secc.iso20.pnc import authorize_contract
+
+        return authorize_contract(s, req)
+    if isinstance(s.record.pending, ContractQuestion):
+        why = "the request changed while it was being decided"
+        return s.fail(req, ResponseCode.FAILED, why, "V2G20-1582")
+    return _external(s, req)
+
+
+def certificate_installation(s: View, req: CertificateInstallationReq) -> Step:
+    """Where it was offered, and not in the middle of another decision."""
+    deciding = isinstance(s.record.pending, AuthorizationQuestion)
+    if not s.config.certificate_installation or deciding:
+        why = "while authorization is being decided" if deciding else "which was not offered"
+        return s.fail(
+            req, ResponseCode.FAILED_SEQUENCE_ERROR, f"CertificateInstallationReq {why}", "V2G20-459"
+        )
+    from iso15118.secc.iso20.installation import install
+
+    return install(s, req)
+
+
+def _external(s: View, req: AuthorizationReq) -> Step:
     if s.record.pending is None:
         return _ask(s, req)
     if s.record.answered or s.record.overdue:

@@ -24,7 +24,10 @@ COMMON: Final[Table] = MappingProxyType(
     {
         State.SESSION_SETUP: {m.SessionSetupReq: setup.session_setup},
         State.AUTHORIZATION_SETUP: {m.AuthorizationSetupReq: setup.authorization_setup},
-        State.AUTHORIZATION: {m.AuthorizationReq: setup.authorization},
+        State.AUTHORIZATION: {
+            m.AuthorizationReq: setup.authorization,
+            m.CertificateInstallationReq: setup.certificate_installation,
+        },
         State.SERVICE_DISCOVERY: {m.ServiceDiscoveryReq: services.service_discovery},
         State.SERVICE_DETAIL: {m.ServiceDetailReq: services.service_detail},
         State.SERVICE_SELECTION: {

@@ -60,7 +60,7 @@ class Clock:
 
 @dataclass
 class Bench:
-    """See the module. `obedient`: hardware does at once what it is told."""
+    """See the module. `obedient`: hardware does at once what it is told. `contract` answers ContractRequests."""
 
     config: SeccConfig
     state: EvseState
@@ -69,9 +69,14 @@ class Bench:
     accept: bool = True
     offer: EnergyOffer | None = None
     answering: bool = True
+    contract: Any = None
+    tls: Any = None
+    trust: Any = None
 
     def __post_init__(self) -> None:
-        self.machine = SeccMachine(self.config, self.clock.entropy, self.clock.utc, self.state)
+        self.machine = SeccMachine(
+            self.config, self.clock.entropy, self.clock.utc, self.state, tls=self.tls, trust=self.trust
+        )
         self.ev = Ev()
         self.sent: list[Any] = []
         self.payload_types: list[int] = []
@@ -176,6 +181,8 @@ class Bench:
     def reply(self, question: Any) -> Any:
         if isinstance(question, api.AuthorizationQuestion):
             return api.Authorization(self.accept, "bench")
+        if isinstance(question, api.ContractRequest):
+            return self.contract
         limits = question.limits
         flat = EnergyOffer.flat(max_w=limits.charge.max_power_w, discharge_w=limits.discharge.max_power_w)
         return self.offer or flat

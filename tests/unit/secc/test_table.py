@@ -41,7 +41,9 @@ EVERY_REQUEST = (
 COMMON_ROWS = {
     S.SESSION_SETUP: {common.SessionSetupReq},
     S.AUTHORIZATION_SETUP: {common.AuthorizationSetupReq},
-    S.AUTHORIZATION: {common.AuthorizationReq},
+    S.AUTHORIZATION: {
+        common.AuthorizationReq
+    },  # and CertificateInstallationReq where it is offered: test_pnc
     S.SERVICE_DISCOVERY: {common.ServiceDiscoveryReq},
     S.SERVICE_DETAIL: {common.ServiceDetailReq},
     S.SERVICE_SELECTION: {common.ServiceDetailReq, common.ServiceSelectionReq},
