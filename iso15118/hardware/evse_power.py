@@ -146,8 +146,10 @@ class EvsePower:
             self.close, self._opening_since = True, None
 
     def open_up(self) -> None:
-        """Bring the current to zero, then open."""
-        if self.leaving is None and self._opening_since is None:
+        """Bring the current to zero, then open; a cable check ends, failed."""
+        if self.checking:
+            self.leave("opened during the cable check")
+        elif self.leaving is None and self._opening_since is None:
             self._opening_since = self._now
             self._stop_supply()
 

@@ -301,6 +301,18 @@ def test_deenergise_at_any_moment() -> None:
     assert len(post.told(ShutdownBegun)) == 1
 
 
+def test_end_of_the_session_during_the_cable_check() -> None:
+    post = Post().plugged()
+    post.command(api.RunCableCheck())
+    post.run(2.0)
+    post.command(api.SetDcTarget(0.0, 0.0), api.OpenContactor())
+    post.run(0.6)
+    assert not post.bench.station.relay.closed
+    assert post.bench.circuit.outlet_v < 60.0
+    assert post.state.cable_check is Check.FAILED
+    assert not post.hal.blocked
+
+
 def test_silence_ends_it() -> None:
     post = Post().charging()
     post.repeated = []
