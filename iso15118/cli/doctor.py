@@ -150,8 +150,11 @@ async def _modem(args: argparse.Namespace, hardware: Hardware | None, role: Role
 
         yield note("modem", "none was named", next_step="Use --modem, or a hardware file with a port")
         return
-    from iso15118.runtime.checkup.modem import check_modem
+    from iso15118.runtime.checkup.modem import check_modem, check_way
 
+    if args.interface is not None:
+        for finding in check_way(port, args.interface):
+            yield finding
     async for finding in check_modem(port, role, args.listen):
         yield finding
 

@@ -6,7 +6,7 @@ It is asked only for what changes nothing; it gets no key, and matching may go o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,7 +16,7 @@ from hal.plc import EthernetPort
 from iso15118.errors import FramingError
 from iso15118.events import Role
 from iso15118.runtime.checkup import parameters
-from iso15118.runtime.checkup.findings import Finding, error, note, ok
+from iso15118.runtime.checkup.findings import Finding, error, note, ok, warning
 from iso15118.slac.vendors import DISCOVERY, VENDORS, Vendor
 from iso15118.wire import homeplug, homeplug_vendor
 from iso15118.wire.homeplug import BROADCAST, LOCAL_MODEM, AttenProfileInd, Frame, Message, MnbcSoundInd
@@ -107,17 +107,37 @@ async def check_modem(port: EthernetPort, role: Role, listen_s: float = 0.0) -> 
         await port.close()
 
 
+def check_way(port: EthernetPort, interface: str) -> Iterator[Finding]:
+    """Whether IPv6 over `interface` goes through the modem behind `port`."""
+    subject = "way of IPv6"
+    if port.interface is None:
+        yield note(
+            subject,
+            f"{port.name} carries management messages only",
+            "a modem without a network interface: this program cannot see where IPv6 goes",
+            f"{interface} has to lead to the same modem (for a UART: the kernel's driver qcauart)",
+        )
+    elif port.interface != interface:
+        yield warning(
+            subject,
+            f"the modem is at {port.interface}, IPv6 at {interface}",
+            "what has been matched at one does not connect the other, unless both are bridged",
+            f"Use {port.interface} for both",
+        )
+
+
 async def _look(line: Line, role: Role) -> AsyncIterator[Finding]:
     vendor, answer = await _identify(line)
     if vendor is None or answer is None:
         yield await _stranger(line)
         return
     version = vendor.version.text(answer.message)
-    firmware = f", firmware {version}" if version else ""
-    yield ok("modem", f"{vendor.name} at {answer.source.hex(':')}{firmware}")
+    yield ok("modem", f"{vendor.name} at {answer.source.hex(':')}")
     async for finding in _network(line, vendor, role):
         yield finding
-    if vendor.name == "qualcomm":
+    if vendor.name != "qualcomm":
+        yield ok("modem firmware", version or "not told in a known form")
+    else:
         for finding in parameters.judge_firmware(version, role):
             yield finding
         async for finding in _setup(line, version, role):

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from hal.drivers.udp_port import UdpPort
+from iso15118.runtime.checkup import modem
 from iso15118.runtime.checkup.findings import Level
-from iso15118.runtime.checkup.modem import check_modem
+from iso15118.runtime.checkup.modem import check_modem, check_way
 from iso15118.sim.powerline.config import EV_MODEM, EVSE_MODEM
 from iso15118.sim.powerline.hub import Hub
 from iso15118.sim.powerline.medium import Medium
@@ -20,6 +21,12 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.runtime]
 
 MAC = bytes.fromhex("02cc00000001")
 CAR = bytes.fromhex("02ee00000001")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Virtual modems answer within milliseconds; what is not answered need not take long here."""
+    monkeypatch.setattr(modem, "ANSWER_S", 0.1)
 
 
 async def examined(config, role="SECC", *, prepare: Callable[[Hub], None] = lambda hub: None, listen_s=0.0):
@@ -42,9 +49,8 @@ def of(found, subject):
 async def test_a_charger_modem_as_it_should_be():
     found = await examined(EVSE_MODEM)
     assert all(f.level in (Level.OK, Level.NOTE) for f in found)
-    (modem,) = of(found, "modem")
-    assert "qualcomm at 02:b0:52" in modem.found
-    assert EVSE_MODEM.firmware in modem.found
+    assert "qualcomm at 02:b0:52" in of(found, "modem")[0].found
+    assert of(found, "modem firmware")[0].found == EVSE_MODEM.firmware
     (setup,) = of(found, "modem parameters")
     assert "set up for a charger" in setup.found
     (profile,) = of(found, "attenuation profile")
@@ -78,8 +84,7 @@ async def test_other_makes_are_known(vendor):
 
 async def test_a_modem_that_answers_nothing():
     found = await examined(replace(EVSE_MODEM, vendor="silent"))
-    (modem,) = of(found, "modem")
-    assert (modem.level, modem.found) == (Level.ERROR, "nobody answers")
+    assert [(f.level, f.found) for f in of(found, "modem")] == [(Level.ERROR, "nobody answers")]
 
 
 async def test_a_port_that_does_not_open():
@@ -129,8 +134,20 @@ async def test_profiles_are_judged_where_a_car_makes_sounds(config, level, told)
     def prepare(hub):
         car = hub.medium.attach(CAR, EV_MODEM)
         sound = homeplug.write(Frame(BROADCAST, CAR, MnbcSoundInd(cnt=9, run_id=bytes(8), random=bytes(16))))
-        asyncio.get_running_loop().call_later(0.2, hub.send, car, sound)
+        asyncio.get_running_loop().call_later(0.1, hub.send, car, sound)
 
-    (profile,) = of(await examined(config, prepare=prepare, listen_s=0.5), "attenuation profile")
+    (profile,) = of(await examined(config, prepare=prepare, listen_s=0.3), "attenuation profile")
     assert profile.level is level
     assert told in profile.found
+
+
+@pytest.mark.parametrize(
+    ("port", "levels"),
+    [
+        (UdpPort(9, interface="eth1"), []),
+        (UdpPort(9, interface="eth2"), [Level.WARNING]),
+        (UdpPort(9), [Level.NOTE]),
+    ],
+)
+async def test_ipv6_has_to_go_through_the_modem(port, levels):
+    assert [f.level for f in check_way(port, "eth1")] == levels

@@ -1,8 +1,10 @@
 """charger and vehicle with --hardware and --modem: two processes, each with the other side as a ghost on its bench."""
 
 import contextlib
+import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from hal.build import load_evse
+from hal.bundle import EvHardware, EvseHardware
 from iso15118.cli.main import FAILED, USAGE, main
+from iso15118.hardware import HalEvConfig, HalEvseConfig
 from iso15118.runtime import lab
 
 PROJECT = Path(__file__).parents[3]
@@ -59,6 +64,32 @@ def test_a_file_that_does_not_fit_the_services(run, tmp_path):
     assert "supply" in err
 
 
+def blocks_of_the_manual():
+    text = (PROJECT / "docs" / "hardware.md").read_text(encoding="utf-8")
+    return re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def test_the_files_of_the_manual_are_good(tmp_path):
+    hardware, limits = blocks_of_the_manual()
+    file = tmp_path / "station.toml"
+    file.write_text(hardware, encoding="utf-8")
+    load_evse(file).check(dc=True)
+    file.write_text(limits, encoding="utf-8")
+    assert HalEvseConfig.from_toml(file).max_power_w == 60_000.0
+    assert HalEvConfig.from_toml(file).max_power_w == 60_000.0
+
+
+def test_the_roles_of_the_manual_are_those_of_the_bundles():
+    text = (PROJECT / "docs" / "hardware.md").read_text(encoding="utf-8")
+    table = text[text.index("| Role |") : text.index("`virtual = true` fills")]
+    named = {
+        name
+        for row in table.splitlines()[2:]
+        for name in re.findall(r"`(\w+)`", row.split("|")[1] if row else "")
+    }
+    assert named == {f.name for bundle in (EvseHardware, EvHardware) for f in dataclasses.fields(bundle)}
+
+
 # --- in a private network -----------------------------------------------------------------------
 
 PATIENT_SECC = "[timers]\nloop_sequence_s = 10.0\nhardware_silence_s = 10.0\n"
@@ -66,13 +97,24 @@ PATIENT_EVCC = "[timers]\nloop_message_s = 10.0\nhardware_silence_s = 10.0\n"
 
 
 class Pair:
-    """Charger and vehicle in a lab of their own. `network` goes before them, `options` to both."""
+    """Charger and vehicle in a lab of their own. `network` goes before them, `options` to each."""
 
-    def __init__(self, folder, energy, control, *, interfaces=("vse", "vev"), network="", options=("", "")):
+    def __init__(
+        self,
+        folder,
+        energy,
+        control,
+        *,
+        interfaces=("vse", "vev"),
+        network="",
+        options=("", ""),
+        hardware=("virtual", "virtual"),
+    ):
         self.files = [folder / "charger.jsonl", folder / "vehicle.jsonl"]
         (folder / "secc.toml").write_text(PATIENT_SECC)
         (folder / "evcc.toml").write_text(PATIENT_EVCC)
-        common = f"--hardware virtual --energy {energy} --once --json --insecure-no-tls"
+        common = f"--energy {energy} --once --json --insecure-no-tls"
+        options = [f"{o} --hardware {h}" for o, h in zip(options, hardware, strict=True)]
         script = (
             f"{network} "
             f"{PROGRAM} charger --interface {interfaces[0]} --config {folder}/secc.toml {common} {options[0]} "
@@ -100,30 +142,6 @@ def of(events, kind):
     return [event for event in events if event["event"] == kind]
 
 
-@in_lab
-@pytest.mark.runtime
-def test_from_the_pilot_to_energy_and_back_to_the_unplugged_connector(tmp_path):
-    """DC in both directions and AC, at the same time to save some: each has a private network of its own."""
-    pairs = []
-    for energy, control, loops in (("DC_BPT", "dynamic", 15), ("AC", "scheduled", 50)):
-        folder = tmp_path / energy
-        folder.mkdir()
-        pairs.append(Pair(folder, energy, control, options=("", f"--loops {loops}")))
-    for pair, dc in zip(pairs, (True, False), strict=True):
-        station, car = pair.result()
-        for side in (station, car):
-            assert [e["reason"] for e in of(side, "SessionEnded")] == ["completed"]
-            assert max(e["power_w"] for e in of(side, "PowerFlow")) > 1000
-            assert not of(side, "FaultFound")
-        states = [e["state"] for e in of(station, "PlugState")]
-        assert states[:4] == ["PLUGGED", "MATCHING", "LINKED", "SESSION"]
-        assert states[-1] == "EMPTY"
-        levels = {(e["what"], e["new"]) for e in of(station, "HardwareChanged")}
-        assert {("cp", "C"), ("contactor", "closed"), ("locked", True)} <= levels
-        steps = [e["step"] for e in of(station, "CableCheckStep")]
-        assert ("monitor tests itself" in steps) is dc
-
-
 HUB = """
 import asyncio, sys
 from iso15118.sim.powerline.config import EV_MODEM, EVSE_MODEM
@@ -146,25 +164,48 @@ asyncio.run(main())
 """
 
 
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """DC over plain Ethernet, and AC over virtual modems with devices from a file: at the same time, to save some."""
+    dc, ac = tmp_path_factory.mktemp("dc"), tmp_path_factory.mktemp("ac")
+    (ac / "hub.py").write_text(HUB)
+    (ac / "devices.toml").write_text('energy = "ac"\nvirtual = true\n')
+    over_modems = {
+        "interfaces": ("hse", "hev"),
+        "network": f"{sys.executable} {ac}/hub.py > {ac}/ready & hub=$!; trap 'kill $hub' EXIT; "
+        f"until grep -q ready {ac}/ready; do sleep 0.05; done;",
+        "options": ("--modem hse", "--modem hev --loops 50"),
+        "hardware": (f"{ac}/devices.toml",) * 2,
+    }
+    started = {
+        "DC_BPT": Pair(dc, "DC_BPT", "dynamic", options=("", "--loops 15")),
+        "AC": Pair(ac, "AC", "scheduled", **over_modems),
+    }
+    return {name: pair.result() for name, pair in started.items()}
+
+
 @in_lab
 @pytest.mark.runtime
-def test_matching_over_raw_frames_before_the_session(tmp_path):
-    (tmp_path / "hub.py").write_text(HUB)
-    ready = tmp_path / "ready"
-    network = (
-        f"{sys.executable} {tmp_path}/hub.py > {ready} & hub=$!; trap 'kill $hub' EXIT; "
-        f"until grep -q ready {ready}; do sleep 0.05; done;"
-    )
-    pair = Pair(
-        tmp_path,
-        "AC",
-        "dynamic",
-        interfaces=("hse", "hev"),
-        network=network,
-        options=("--modem hse", "--modem hev --loops 5"),
-    )
-    station, car = pair.result()
+@pytest.mark.parametrize("energy", ["DC_BPT", "AC"])
+def test_from_the_pilot_to_energy_and_to_the_unplugged_connector(energy, pairs):
+    station, car = pairs[energy]
     for side in (station, car):
+        assert [e["reason"] for e in of(side, "SessionEnded")] == ["completed"]
+        assert max(e["power_w"] for e in of(side, "PowerFlow")) > 1000
+        assert not of(side, "FaultFound")
+    states = [e["state"] for e in of(station, "PlugState")]
+    assert states[:4] == ["PLUGGED", "MATCHING", "LINKED", "SESSION"]
+    assert states[-1] == "EMPTY"
+    levels = {(e["what"], e["new"]) for e in of(station, "HardwareChanged")}
+    assert {("cp", "C"), ("contactor", "closed"), ("locked", True)} <= levels
+    steps = [e["step"] for e in of(station, "CableCheckStep")]
+    assert ("monitor tests itself" in steps) is (energy == "DC_BPT")
+
+
+@in_lab
+@pytest.mark.runtime
+def test_matching_over_raw_frames_before_the_session(pairs):
+    for side in pairs["AC"]:
         assert of(side, "ModemIdentified")[0]["vendor"] == "qualcomm"
-        assert [e["status"] for e in of(side, "LinkReady")][:1] == ["link established"]
-    assert of(car, "SessionEnded")[0]["reason"] == "completed"
+        assert of(side, "LinkReady")[0]["status"] == "link established"
+        assert len(of(side, "KeySet")) >= 1
