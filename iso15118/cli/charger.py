@@ -3,9 +3,10 @@
 It answers discovery and accepts one car at a time. Without --hardware the station behind it is pretended: no pilot,
 every command succeeds. With --hardware it drives the devices of a file, or virtual ones, from the pilot to the meter,
 and with --modem it finds the car over the powerline as well.
+With --pki it speaks TLS, which ISO 15118-20 demands.
 Ctrl-C or SIGTERM ends a running session in an orderly way; a second one cuts it.
 
-  iso15118 charger --interface eth1 --config charger.toml --hardware station.toml --modem eth1
+  iso15118 charger --interface eth1 --pki pki/ --config charger.toml --hardware station.toml --modem eth1
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from iso15118.cli import endpoint, hardware
+from iso15118.cli import endpoint, hardware, trust
 from iso15118.cli.main import FAILED, OK, UsageError
 
 if TYPE_CHECKING:
     from iso15118.config import SeccConfig
     from iso15118.runtime.charger import Charger
+    from iso15118.runtime.security import Security
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,14 +44,14 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.port <= 65535:
         raise UsageError(f"--port {args.port}; accepted: 0 to 65535")
     config = _config(args)
-    endpoint.demand_consent(config.insecure_no_tls)
     kinds = {service.is_ac for service in config.services}
     if len(kinds) > 1:
         raise UsageError("a station is either AC or DC: offer services of one kind")
     serve = _serve_hardware if hardware.wanted(args) else _serve_pretended
     endpoint.enable_log()
     try:
-        return asyncio.run(serve(args, config))
+        with trust.security(args, "SECC", insecure=config.insecure_no_tls) as security:
+            return asyncio.run(serve(args, config, security))
     except asyncio.CancelledError:
         return FAILED
 
@@ -69,7 +71,7 @@ def _config(args: argparse.Namespace) -> SeccConfig:
     )
 
 
-async def _serve_pretended(args: argparse.Namespace, config: SeccConfig) -> int:
+async def _serve_pretended(args: argparse.Namespace, config: SeccConfig, security: Security | None) -> int:
     """A station that only says what the session wants to hear."""
     from iso15118.runtime.charger import Charger
     from iso15118.runtime.events import Disconnected
@@ -77,18 +79,19 @@ async def _serve_pretended(args: argparse.Namespace, config: SeccConfig) -> int:
     from iso15118.sim.realtime import BenchStation, run_bench
 
     station = BenchStation(DC_STATION if config.dc else AC_STATION)
-    charger = Charger(config, station, args.interface, port=args.port, state=station.state)
+    charger = Charger(config, station, args.interface, identity=security, port=args.port, state=station.state)
 
     def left(event: Any) -> bool:
-        if isinstance(event, Disconnected):
+        gone = isinstance(event, Disconnected) and not charger.in_session
+        if gone:
             station.plug_in()
-        return isinstance(event, Disconnected)
+        return gone
 
     async with endpoint.in_background(run_bench(station, charger.evse.write)):
         return await _serve(args, charger, left)
 
 
-async def _serve_hardware(args: argparse.Namespace, config: SeccConfig) -> int:
+async def _serve_hardware(args: argparse.Namespace, config: SeccConfig, security: Security | None) -> int:
     """A station that measures and acts, and owns the plug."""
     from iso15118.plug.words import PlugState
     from iso15118.runtime.charger import Charger
@@ -99,7 +102,13 @@ async def _serve_hardware(args: argparse.Namespace, config: SeccConfig) -> int:
             patient = dataclasses.replace(config.plug, setup_s=math.inf)
             config = dataclasses.replace(config, plug=patient)
         charger = Charger(
-            config, rig.controller, args.interface, port=args.port, plug=Plug(rig.port), sinks=rig.sinks
+            config,
+            rig.controller,
+            args.interface,
+            identity=security,
+            port=args.port,
+            plug=Plug(rig.port),
+            sinks=rig.sinks,
         )
         return await _serve(
             args, charger, lambda event: isinstance(event, PlugState) and event.state == "EMPTY"

@@ -9,13 +9,11 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from types import FrameType
-from typing import Any, Final
+from typing import Any
 
-from iso15118.cli.main import UsageError
+from iso15118.cli import trust
 from iso15118.cli.printing import Transcript, json_line
 from iso15118.events import Role
-
-NO_TLS_SWITCH: Final = "--insecure-no-tls"
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
@@ -28,22 +26,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         "--once", action="store_true", help="end after one session; exit code 0 if it went well"
     )
     parser.add_argument("--json", action="store_true", help="print events as JSON, one a line")
-    parser.add_argument(
-        NO_TLS_SWITCH,
-        dest="insecure_no_tls",
-        action="store_true",
-        help="speak ISO 15118-20 over plain TCP, which the standard forbids; laboratories only",
-    )
-
-
-def demand_consent(allowed: bool) -> None:
-    """UsageError unless plain TCP was allowed knowingly."""
-    if not allowed:
-        raise UsageError(
-            "ISO 15118-20 demands TLS 1.3, and TLS is not built yet. "
-            f"With {NO_TLS_SWITCH} the session runs over plain TCP: nothing is encrypted, neither side is "
-            "authenticated, and anybody on the link can read and control it. For laboratories only"
-        )
+    trust.add_options(parser)
 
 
 def enable_log() -> None:

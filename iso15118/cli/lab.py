@@ -3,8 +3,9 @@
 Charger and car find each other over `vse` and `vev` as over a charging cable; each end has a link-local
 IPv6 address. All of it is gone when the command ends; its exit code is handed on.
 
-  iso15118 lab -- sh -c 'iso15118 charger --interface vse --once --insecure-no-tls &
-                         iso15118 vehicle --interface vev --once --insecure-no-tls; wait'
+  iso15118 pki init pki/
+  iso15118 lab -- sh -c 'iso15118 charger --interface vse --once --pki pki/ &
+                         iso15118 vehicle --interface vev --once --pki pki/; wait'
 """
 
 from __future__ import annotations

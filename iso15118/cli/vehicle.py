@@ -3,9 +3,10 @@
 It looks for a charger, connects and charges for some charge loops. Without --hardware the car is pretended: no inlet,
 every command succeeds. With --hardware it drives the devices of a file, or virtual ones, from the pilot to the
 battery, and with --modem it finds the charger over the powerline as well; a plug-in lasts until the connector is out.
+With --pki it speaks TLS, which ISO 15118-20 demands.
 Ctrl-C or SIGTERM ends the session in an orderly way; a second one cuts it.
 
-  iso15118 vehicle --interface eth1 --config car.toml --hardware car.toml --modem eth1
+  iso15118 vehicle --interface eth1 --pki pki/ --config car.toml --hardware car.toml --modem eth1
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
-from iso15118.cli import endpoint, hardware
+from iso15118.cli import endpoint, hardware, trust
 from iso15118.cli.main import FAILED, OK, UsageError
 from iso15118.errors import LinkError
 
 if TYPE_CHECKING:
     from iso15118.config import EvccConfig
     from iso15118.events import SessionEnded
+    from iso15118.runtime.security import Security
     from iso15118.runtime.vehicle import Vehicle
 
 LOOPS: Final = 20
@@ -55,11 +57,11 @@ def run(args: argparse.Namespace) -> int:
     if args.loops is not None and args.loops < 0:
         raise UsageError("--loops takes 0 or more")
     config = _config(args)
-    endpoint.demand_consent(config.insecure_no_tls)
     drive = _drive_hardware if hardware.wanted(args) else _drive_pretended
     endpoint.enable_log()
     try:
-        return asyncio.run(drive(args, config))
+        with trust.security(args, "EVCC", insecure=config.insecure_no_tls) as security:
+            return asyncio.run(drive(args, config, security))
     except asyncio.CancelledError:
         return FAILED
 
@@ -94,7 +96,7 @@ async def _nothing() -> None:
     """No plug-in is going on."""
 
 
-async def _drive_pretended(args: argparse.Namespace, config: EvccConfig) -> int:
+async def _drive_pretended(args: argparse.Namespace, config: EvccConfig, security: Security | None) -> int:
     """A car that only says what the session wants to hear; each time as it was at first."""
     from iso15118.runtime.vehicle import Vehicle
     from iso15118.sim.realtime import BenchCar, run_bench
@@ -104,21 +106,28 @@ async def _drive_pretended(args: argparse.Namespace, config: EvccConfig) -> int:
     async def plug_in(printer: endpoint.Printer) -> SessionEnded | None:
         car = BenchCar(config.services[0], config.control_mode)
         car.wanted = config.services
-        vehicle = Vehicle(config, car, args.interface, state=car.state)
+        vehicle = Vehicle(config, car, args.interface, identity=security, state=car.state)
         async with endpoint.in_background(run_bench(car, vehicle.ev.write)):
             return await _listen(vehicle, printer, stopped)
 
     return await _drive(args, plug_in, stopped)
 
 
-async def _drive_hardware(args: argparse.Namespace, config: EvccConfig) -> int:
+async def _drive_hardware(args: argparse.Namespace, config: EvccConfig, security: Security | None) -> int:
     """A car that measures and acts, and owns the inlet."""
     from iso15118.runtime.plug import Plug
     from iso15118.runtime.vehicle import Vehicle
 
     stopped = _Stopped()
     async with hardware.car(args, config) as rig:
-        vehicle = Vehicle(config, rig.controller, args.interface, plug=Plug(rig.port), sinks=rig.sinks)
+        vehicle = Vehicle(
+            config,
+            rig.controller,
+            args.interface,
+            identity=security,
+            plug=Plug(rig.port),
+            sinks=rig.sinks,
+        )
         return await _drive(args, lambda printer: _listen(vehicle, printer, stopped), stopped)
 
 

@@ -15,6 +15,7 @@ from iso15118.runtime.events import (
     EventsDropped,
     InternalFault,
 )
+from iso15118.tls.events import TlsFailed, TlsTruncated
 
 _WARNINGS: Final = (
     events.ProtocolFault,
@@ -25,6 +26,8 @@ _WARNINGS: Final = (
     DiscoveryFailed,
     SdpConflict,
     EventsDropped,
+    TlsFailed,
+    TlsTruncated,
 )
 _ERRORS: Final = (ControllerFault, InternalFault)
 _DETAILS: Final = (events.MessageReceived, events.MessageSent, events.PowerFlow)

@@ -132,7 +132,8 @@ def test_simulate_says_what_is_wrong(arguments, told, run):
 def test_no_session_without_tls_unless_allowed(command, run):
     code, out, err = run(command, "--interface", "lo")
     assert (code, out) == (USAGE, "")
-    assert "TLS is not built yet" in err
+    assert "pki init DIR" in err
+    assert "--pki DIR" in err
     assert "--insecure-no-tls" in err
 
 

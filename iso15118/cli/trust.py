@@ -1,0 +1,152 @@
+"""The options that give `iso15118 charger` and `iso15118 vehicle` their certificates, and what comes of them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from iso15118.cli.main import UsageError
+from iso15118.events import Role
+
+if TYPE_CHECKING:
+    from certs.chain import Evidence, Policy
+    from certs.identity import Identity
+    from iso15118.runtime.security import Security
+
+NO_TLS_SWITCH: Final = "--insecure-no-tls"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of both roles."""
+    group = parser.add_argument_group("security")
+    group.add_argument(
+        "--pki",
+        type=Path,
+        metavar="DIR",
+        help="certificates: a PKI of `iso15118 pki init`, or one identity of it",
+    )
+    group.add_argument(
+        "--passphrase-file",
+        type=Path,
+        metavar="FILE",
+        help="of the private key, where it is not in the directory",
+    )
+    group.add_argument(
+        "--revocation",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="charger: a CRL or OCSP response (DER) about vehicles, read at each handshake; may be repeated",
+    )
+    group.add_argument(
+        "--lab-certificates",
+        action="store_true",
+        help="only warn of certificates that break a profile; forged, expired, strange ones are still refused",
+    )
+    group.add_argument(
+        "--keylog",
+        type=Path,
+        metavar="FILE",
+        help="write the secrets of TLS to FILE, for `iso15118 decode --keylog`",
+    )
+    group.add_argument(
+        NO_TLS_SWITCH,
+        dest="insecure_no_tls",
+        action="store_true",
+        help="speak ISO 15118-20 over plain TCP, too, which the standard forbids; laboratories only",
+    )
+
+
+@contextlib.contextmanager
+def security(args: argparse.Namespace, role: Role, *, insecure: bool) -> Iterator[Security | None]:
+    """What the options say, for as long as the block runs; None: plain TCP, by consent. UsageError where it cannot be."""
+    if args.pki is None:
+        if not insecure:
+            raise UsageError(_nothing_to_show(role))
+        for given, option in ((args.keylog, "--keylog"), (args.revocation, "--revocation")):
+            if given:
+                raise UsageError(f"{option} is about TLS, which needs certificates: --pki DIR")
+        yield None
+        return
+    from iso15118.runtime.security import Security
+
+    evidence = _evidence(args.revocation) if args.revocation else None
+    with _key_log(args.keylog) as key_log:
+        yield Security(
+            _identity(args.pki, role, args.passphrase_file),
+            policy=_policy(lab=args.lab_certificates),
+            evidence=evidence,
+            key_log=key_log,
+        )
+
+
+def _nothing_to_show(role: Role) -> str:
+    name = "charger" if role == "SECC" else "vehicle"
+    return (
+        f"ISO 15118-20 runs over TLS 1.3, and this {name} has no certificate. `iso15118 pki init DIR` makes a set "
+        f"for tests; then add --pki DIR. With {NO_TLS_SWITCH} the session runs over plain TCP: nothing is encrypted, "
+        "neither side is authenticated, and anybody on the link can read and control it. For laboratories only"
+    )
+
+
+def _identity(folder: Path, role: Role, passphrase_file: Path | None) -> Identity:
+    """The identity of a directory, or the one of this role in a PKI."""
+    from certs.directory import is_pki
+    from certs.errors import CertsError
+    from certs.identity import Identity
+
+    if is_pki(folder):
+        folder /= "secc" if role == "SECC" else "vehicle"
+    try:
+        return Identity.load(folder, passphrase_file=passphrase_file)
+    except CertsError as error:
+        raise UsageError(error.diagnostics()) from error
+
+
+def _policy(*, lab: bool) -> Policy | None:
+    from certs.chain import LAB
+
+    return LAB if lab else None
+
+
+def _evidence(files: list[Path]) -> Callable[[], Evidence]:
+    """What the files say at the time: they may be replaced while the charger runs, an unreadable one says nothing."""
+    from certs.chain import Evidence
+
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"--revocation {file}: there is no such file")
+
+    def read() -> Evidence:
+        found = []
+        for file in files:
+            with contextlib.suppress(OSError):
+                found.append(file.read_bytes())
+        return Evidence(ocsp=tuple(found), crls=tuple(found))
+
+    return read
+
+
+@contextlib.contextmanager
+def _key_log(path: Path | None) -> Iterator[Callable[[str], None] | None]:
+    """Appends key log lines to a file that nobody else may read."""
+    if path is None:
+        yield None
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        path.chmod(0o600)  # one that was there already
+    except OSError as error:
+        raise UsageError(f"--keylog {path}: {error.strerror}") from error
+    with os.fdopen(descriptor, "a", encoding="ascii") as file:
+
+        def write(line: str) -> None:
+            file.write(line.rstrip("\n") + "\n")
+            file.flush()
+
+        yield write

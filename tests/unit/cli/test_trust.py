@@ -1,0 +1,164 @@
+"""charger and vehicle with certificates: their options, and a session in the lab."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import functools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from certs.chain import LAB
+from certs.pki import TestPki
+from certs.profiles import Role
+from iso15118.cli import trust
+from iso15118.cli.main import USAGE, UsageError, main
+from tests.unit.cli.test_sessions import PROGRAM, PROJECT, in_lab, lab_sh, patience
+
+NOW = datetime.datetime.now(datetime.UTC)
+
+
+@functools.cache
+def tree():
+    return TestPki(NOW)
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("certificates") / "pki"
+    tree().write(folder)
+    return folder
+
+
+def options(*arguments):
+    parser = argparse.ArgumentParser()
+    trust.add_options(parser)
+    return parser.parse_args([str(a) for a in arguments])
+
+
+def test_a_pki_gives_each_role_its_identity(pki):
+    for role, wanted in (("SECC", Role.SECC), ("EVCC", Role.VEHICLE)):
+        with trust.security(options("--pki", pki), role, insecure=False) as security:
+            assert security.identity.role is wanted
+            assert (security.policy, security.evidence, security.key_log) == (None, None, None)
+    with trust.security(
+        options("--pki", pki / "secc", "--lab-certificates"), "SECC", insecure=True
+    ) as security:
+        assert security.identity.role is Role.SECC
+        assert security.policy is LAB
+
+
+def test_plain_tcp_by_consent_needs_no_certificates():
+    with trust.security(options(), "SECC", insecure=True) as security:
+        assert security is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "pki init DIR"),
+        (("--pki", "/nowhere"), "identity.toml"),
+        (("--keylog", "x", "--insecure-no-tls"), "--keylog is about TLS"),
+        (("--revocation", "x", "--insecure-no-tls"), "--revocation is about TLS"),
+    ],
+)
+@pytest.mark.parametrize("command", ["charger", "vehicle"])
+def test_wrong_calls(command, arguments, told, capsys):
+    assert main([command, "--interface", "lo", *arguments]) == USAGE
+    assert told in capsys.readouterr().err
+
+
+def test_what_is_missing_on_disk_is_named(pki, tmp_path):
+    for arguments, told in (
+        (("--revocation", tmp_path / "no.crl"), "no such file"),
+        (("--keylog", tmp_path / "no" / "log"), "No such file"),
+        (("--passphrase-file", tmp_path / "no"), "no"),
+    ):
+        with (
+            pytest.raises(UsageError, match=told),
+            trust.security(options("--pki", pki, *arguments), "SECC", insecure=False),
+        ):
+            pass
+
+
+def test_an_identity_of_the_other_role_is_told(pki, capsys):
+    assert main(["charger", "--interface", "lo", "--pki", str(pki / "vehicle")]) == USAGE
+    assert "role vehicle; accepted: secc" in capsys.readouterr().err
+
+
+def test_the_key_log_is_appended_to_and_private(pki, tmp_path):
+    path = tmp_path / "keys.log"
+    path.write_text("before\n")
+    path.chmod(0o644)
+    with trust.security(options("--pki", pki, "--keylog", path), "SECC", insecure=False) as security:
+        security.key_log("CLIENT_RANDOM 00 11")
+        assert path.read_text() == "before\nCLIENT_RANDOM 00 11\n", "at once, not at the end"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_revocation_files_are_read_each_time(pki, tmp_path):
+    bad = tree().vehicle(defect="revoked")
+    crl, response = tmp_path / "a.crl", tmp_path / "b.ocsp"
+    crl.write_bytes(tree().crl(Role.VEHICLE, (), NOW))
+    response.write_bytes(bad.status)
+    arguments = options("--pki", pki, "--revocation", crl, "--revocation", response)
+    with trust.security(arguments, "SECC", insecure=False) as security:
+        from certs import checks
+
+        check = checks.of_vehicles(security.identity, lambda: NOW, security.evidence)
+        good = tree().vehicle()
+        assert check(good.chain) == ""
+        assert "is revoked" in check(bad.chain)
+        crl.write_bytes(tree().crl(Role.VEHICLE, (good.leaf,), NOW))
+        assert "is revoked" in check(good.chain)
+        crl.unlink()
+        assert "nothing trustworthy" in check(good.chain)
+
+
+@in_lab
+@pytest.mark.runtime
+@pytest.mark.parametrize("curve", ["secp521r1", "ed448"])
+def test_pki_init_then_charger_and_vehicle_over_tls(curve, tmp_path):
+    made = subprocess.run(
+        [sys.executable, "-m", "iso15118.cli", "pki", "init", tmp_path / "pki", "--curve", curve],
+        check=False, cwd=PROJECT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    station, keys = tmp_path / "station.jsonl", tmp_path / "keys.log"
+    secc, evcc = patience(tmp_path)
+    done = lab_sh(
+        f"{PROGRAM} charger --interface vse {secc} --pki {tmp_path}/pki --keylog {keys} --once --json > {station} & "
+        f"{PROGRAM} vehicle --interface vev {evcc} --pki {tmp_path}/pki --loops 3 --once --json; "
+        "ev=$?; wait $!; echo station=$? vehicle=$ev"
+    )
+    *events, codes = done.stdout.splitlines()
+    assert codes == "station=0 vehicle=0", done.stderr
+    assert "SECRETS" in done.stderr
+    assert "WITHOUT TLS" not in done.stderr
+    assert "CLIENT_TRAFFIC_SECRET_0" in keys.read_text()
+    for lines in (events, Path(station).read_text().splitlines()):
+        records = [json.loads(line) for line in lines]
+        assert [e["reason"] for e in records if e["event"] == "SessionEnded"] == ["completed"]
+        (established,) = [e for e in records if e["event"] == "TlsEstablished"]
+        assert (established["version"], established["group"]) == ("TLS13", "secp521r1")
+    found = next(e for e in map(json.loads, events) if e["event"] == "SeccFound")
+    assert found["tls"]
+    assert not found["downgraded"]
+
+
+@in_lab
+@pytest.mark.runtime
+def test_a_car_with_certificates_does_not_take_a_plain_station(pki, tmp_path):
+    """SDP answers without TLS are not usable; nothing is connected."""
+    done = lab_sh(
+        f"{PROGRAM} charger --interface vse --insecure-no-tls --json > {tmp_path}/station & secc=$!; "
+        f"timeout 4 {PROGRAM} vehicle --interface vev --pki {pki} --once --json; kill $secc; wait $secc"
+    )
+    events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
+    assert "TLS was asked for, the answer denies it" in done.stdout, done.stderr
+    assert "SdpAnswered" in (tmp_path / "station").read_text()
+    assert set(events) == {"SdpRequestSent", "SdpDatagramIgnored"}
