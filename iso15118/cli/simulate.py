@@ -7,6 +7,9 @@ a rule.
   iso15118 simulate --energy DC_BPT --control dynamic --seed 7
   iso15118 simulate --energy DC --seed 3 --faults "late_contactor(2.5), tcp_jitter" --json
   iso15118 simulate --runs 200 --faults
+  iso15118 simulate --plug --energy DC --faults "link_breaks(at=14, seconds=2)"
+
+With --plug it is the whole way from plug to unplug, devices and powerline included; its faults are others.
 """
 
 from __future__ import annotations
@@ -46,6 +49,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--runs", type=int, default=1, metavar="N", help="N sessions, seeds counting up from --seed"
     )
     parser.add_argument(
+        "--plug", action="store_true", help="from plug to unplug: pilot, matching, session, virtual devices"
+    )
+    parser.add_argument(
         "--json", action="store_true", help="events as JSON lines and a summary object as the last"
     )
 
@@ -54,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
     """Simulate one session or many."""
     if args.runs < 1 or (args.loops is not None and args.loops < 1):
         raise UsageError("--runs and --loops take 1 or more")
+    if args.plug:
+        return _plugged(args)
     if args.runs > 1:
         return _many(args)
     from iso15118.sim.run import simulate
@@ -65,6 +73,31 @@ def run(args: argparse.Namespace) -> int:
     for line in lines:
         print(line)
     return OK if went_well(result) else FAILED
+
+
+def _plugged(args: argparse.Namespace) -> int:
+    from iso15118.cli import plugged
+    from iso15118.cli.printing import Transcript, json_line
+    from iso15118.sim.plugged import plug_in
+    from iso15118.sim.plugged.run import LOOPS
+    from iso15118.sim.scenarios import control_of, service_of
+
+    energy, control = service_of(args.energy or "DC").name, control_of(args.control or "dynamic").name
+    bad = 0
+    for seed in range(args.seed, args.seed + args.runs):
+        result = plug_in(energy, control, seed, args.faults, loops=args.loops or LOOPS)
+        ok = result.ok if args.runs > 1 else plugged.went_well(result)
+        bad += not ok
+        transcript = Transcript()
+        if args.runs == 1:
+            for event in result.events:
+                for line in [json_line(event)] if args.json else transcript.lines(event):
+                    print(line)
+        if args.json:
+            print(json.dumps(plugged.summary(result, ok=ok), separators=(",", ":")))
+        else:
+            print("\n".join((*transcript.end(), "", *plugged.summary_lines(result))))
+    return FAILED if bad else OK
 
 
 def went_well(result: Run) -> bool:

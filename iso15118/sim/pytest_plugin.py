@@ -9,6 +9,9 @@
             ...
         assert v2g.run(ev=rude).ok
 
+    def test_goes_on_after_the_link_broke(v2g):
+        assert v2g.plug_in("DC", seed=7, mishaps="link_breaks(at=14, seconds=2)").completed
+
 Loading the plugin imports nothing of the stack; the first use of the fixture does.
 """
 
@@ -22,11 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from iso15118.sim.faults import Fault
+    from iso15118.sim.plugged import PlugRun
     from iso15118.sim.run import Run, Script
 
 
 class V2G:
-    """What the fixture gives: `session`, `run`, and a constructor for each fault of `iso15118.sim.faults`.
+    """What the fixture gives: `session`, `run`, `plug_in`, and a constructor for each fault of `iso15118.sim.faults`.
 
     `v2g.late_contactor(2.5)`, `v2g.unplug(at=8)`, `v2g.tcp_stall(at=6, seconds=1)` ...; `v2g.faults` lists them.
     """
@@ -44,6 +48,12 @@ class V2G:
         from iso15118.sim.run import simulate
 
         return simulate(energy, control, seed, script=ev, **options)
+
+    def plug_in(self, energy: str = "DC", control: str = "dynamic", seed: int = 0, **options: Any) -> PlugRun:
+        """The whole way from plug to unplug; the options are those of `iso15118.sim.plugged.plug_in`."""
+        from iso15118.sim.plugged import plug_in
+
+        return plug_in(energy, control, seed, **options)
 
     @property
     def faults(self) -> tuple[str, ...]:

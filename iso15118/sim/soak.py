@@ -1,7 +1,8 @@
 """Many sessions, many faults: `python -m iso15118.sim.soak --seeds 1000 --jobs 2`.
 
 Runs every combination of service and control mode with each seed, prints a table, and for each failure
-the call that repeats it. The exit status is 1 where a checker was broken.
+the call that repeats it. With `--plug` each run is the whole way from plug to unplug, with mishaps on the link, to
+devices and by people. The exit status is 1 where a checker was broken.
 """
 
 from __future__ import annotations
@@ -15,13 +16,27 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from iso15118.sim.faults import draw
+from iso15118.sim.plugged import PlugRun, plug_in
+from iso15118.sim.plugged.mishaps import MISHAPS
 from iso15118.sim.run import Run, simulate
 from iso15118.sim.scenarios import COMBINATIONS, service_of, varied
 
 LIMIT_S = 900.0
 BATCH = 25
 
-Job = tuple[str, str, int, bool]
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run: a combination and a seed; `plug` is the whole way from plug to unplug."""
+
+    energy: str
+    control: str
+    seed: int
+    faulty: bool
+    plug: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.energy} {self.control}"
 
 
 @dataclass(slots=True)
@@ -45,28 +60,32 @@ class Tally:
         self.failures += other.failures
 
 
-def run_one(energy: str, control: str, seed: int, faulty: bool) -> Run:
-    """The session of a combination and seed: scenario and faults follow from the seed."""
-    faults = draw(seed, dc=service_of(energy).is_dc) if faulty else ()
+def run_one(job: Job) -> Run | PlugRun:
+    """The run of a job: scenario and faults follow from its seed."""
+    energy, control, seed, dc = job.energy, job.control, job.seed, service_of(job.energy).is_dc
+    if job.plug:
+        mishaps = draw(seed, dc=dc, kinds=MISHAPS) if job.faulty else ()
+        return plug_in(energy, control, seed, mishaps)
+    faults = draw(seed, dc=dc) if job.faulty else ()
     return simulate(seed=seed, faults=faults, scenario=varied(energy, control, seed), limit_s=LIMIT_S)
 
 
 def run_batch(jobs: list[Job]) -> dict[str, Tally]:
     """Simulate and judge; never raises, an exception is a failure of its session."""
     tallies: dict[str, Tally] = {}
-    for energy, control, seed, faulty in jobs:
-        tally = tallies.setdefault(f"{energy} {control}", Tally())
+    for job in jobs:
+        tally = tallies.setdefault(str(job), Tally())
         begun = time.process_time()
         tally.runs += 1
         try:
-            _judge(run_one(energy, control, seed, faulty), tally)
+            _judge(run_one(job), tally)
         except Exception as error:  # noqa: BLE001 - a crash of one session must not hide the others
-            tally.failures.append(f"{energy} {control} seed {seed}: {type(error).__name__}: {error}")
+            tally.failures.append(f"{job} seed {job.seed}: {type(error).__name__}: {error}")
         tally.cpu_s += time.process_time() - begun
     return tallies
 
 
-def _judge(run: Run, tally: Tally) -> None:
+def _judge(run: Run | PlugRun, tally: Tally) -> None:
     tally.virtual_s += run.duration
     tally.completed += run.completed
     secc = run.ends.get("SECC")
@@ -116,12 +135,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=100, help="seeds for each combination (default 100)")
     parser.add_argument("--first", type=int, default=1, help="the first seed (default 1)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+    parser.add_argument("--plug", action="store_true", help="the whole way from plug to unplug")
     parser.add_argument("--no-faults", action="store_true", help="undisturbed sessions")
     parser.add_argument("--show", type=int, default=10, help="failures to print in full (default 10)")
     options = parser.parse_args(arguments)
     seeds = range(options.first, options.first + options.seeds)
     jobs = [
-        (energy, control, seed, not options.no_faults) for seed in seeds for energy, control in COMBINATIONS
+        Job(energy, control, seed, not options.no_faults, options.plug)
+        for seed in seeds
+        for energy, control in COMBINATIONS
     ]
     total = soak(jobs, options.jobs)
     failures = [text for _, tally in sorted(total.items()) for text in tally.failures]

@@ -28,7 +28,7 @@ GIVING_CAR: Final = HalEvConfig(max_discharge_w=20_000.0, max_discharge_a=60.0)
 PLUG_AT_S: Final = 0.5
 BEGIN_S: Final = 1.0
 """By then both sides have noticed that something is plugged in."""
-PATIENCE_S: Final = 240.0
+PATIENCE_S: Final = 90.0
 """A person waits no longer for a charge to end before pulling the connector, by force if need be."""
 GOODBYE_S: Final = 4.0
 """From the end of a charge until the connector is pulled."""

@@ -51,10 +51,13 @@ def test_demo_charges_and_feeds_back():
         "SessionStopRes",
         "Wh back",
         "as intended",
-        "CHARGE_LOOP",
+        "matching chose",
+        "plug     SESSION",
+        "cable check: contactor closes",
+        "plug     EMPTY: unplugged",
     ):
         assert part in out
-    assert len(out.splitlines()) < 120
+    assert len(out.splitlines()) < 150
 
 
 # --- simulate ---------------------------------------------------------------------------------
@@ -108,9 +111,24 @@ def test_many_sessions_are_judged_by_the_rules_alone(run):
     assert "broke a rule" in run("simulate", "--runs", 2)[1]
 
 
+def test_simulate_from_plug_to_unplug(run):
+    code, out, _ = run("simulate", "--plug", "--energy", "ac", "--json", "--faults", "link_loss(0.05)")
+    *events, summary = map(json.loads, out.splitlines())
+    assert code == OK
+    assert summary["ok"] is True
+    assert summary["plug"]["secc"][-1] == "EMPTY"
+    assert summary["faults"] == ["link_loss(rate=0.05)"]
+    assert {"PlugState", "LinkReady", "MessageSent", "SessionEnded"} <= {e["event"] for e in events}
+    code, out, _ = run("simulate", "--plug", "--energy", "AC", "--runs", 2)
+    assert code == OK
+    assert out.count("as intended") == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (("--plug", "--faults", "late_contactor"), "contactor_slow"),
+        (("--plug", "--energy", "WPT"), "AC, "),
         (("--energy", "WPT"), "AC, "),
         (("--control", "manual"), "dynamic"),
         (("--faults", "earthquake"), "late_contactor"),
