@@ -21,7 +21,7 @@ from iso15118.discovery.sdp_server import (
     SdpServerConfig,
     SeccEndpoints,
 )
-from iso15118.errors import Iso15118Error
+from iso15118.errors import ConfigError, Iso15118Error
 from iso15118.events import Role, SessionEnded
 from iso15118.machine import LinkDown, LinkUp, Machine, Update
 from iso15118.plug.evse import EvsePlug
@@ -38,7 +38,7 @@ from iso15118.runtime.net import (
 )
 from iso15118.runtime.plug import Plug, PlugDriver
 from iso15118.runtime.reception import Host, Reception
-from iso15118.runtime.security import HALF_OPEN, Security, session_config, tls_machine
+from iso15118.runtime.security import HALF_OPEN, Security, session_config, station_trust, tls_machine
 from iso15118.runtime.security import demand as demand_security
 from iso15118.runtime.session import Hardware
 from iso15118.runtime.stream import EventStream, Sink
@@ -179,6 +179,8 @@ class Charger:
             insecure=self.config.insecure_no_tls,
             who=f"{self.config.evse_id} on {self.interface}",
         )
+        if "PnC" in self.config.authorization and self.security is None:
+            raise ConfigError("authorization", "PnC needs the roots of contracts: give Charger(identity=...)")
         await warm_up(self.config.services, "iso15118.secc.machine")
         interface = await wait_for_interface(self.interface)
         try:
@@ -360,7 +362,13 @@ class Charger:
         """A machine for a new session; `facts` are those of its TLS connection, None on plain TCP."""
         from iso15118.secc.machine import SeccMachine
 
-        return SeccMachine(session_config(self.config, facts), os.urandom, time.time)
+        return SeccMachine(
+            session_config(self.config, facts),
+            os.urandom,
+            time.time,
+            tls=facts,
+            trust=station_trust(self.security) if "PnC" in self.config.authorization else None,
+        )
 
     def _accept_plain(self) -> asyncio.Protocol:
         return self._reception.plain(lambda: self.session_machine(None))
@@ -402,8 +410,15 @@ class _Questions:
     def __init__(self, controller: EvseController) -> None:
         self._controller = controller
 
-    async def __call__(self, question: evse.Question) -> Any:
-        """The controller's answer."""
+    async def __call__(self, question: evse.AnyQuestion) -> Any:
+        """The controller's answer; one that knows nothing of contracts installs none."""
+        if isinstance(question, evse.ContractRequest):
+            install = getattr(self._controller, "install_contract", None)
+            return (
+                await install(question)
+                if install
+                else evse.ContractResponse(reason="no back end for contracts")
+            )
         if isinstance(question, evse.AuthorizationQuestion):
             return await self._controller.authorize(question)
         return await self._controller.offer_energy(question)

@@ -23,6 +23,7 @@ from iso15118.security.binding import ConnectionFacts, carries_iso20
 if TYPE_CHECKING:
     from certs.chain import Evidence, Policy
     from certs.identity import Identity
+    from iso15118.security.plug_and_charge import StationTrust
     from iso15118.tls.engine import TlsFacts
     from iso15118.tls.identity import StatusCheck, TlsSettings
     from iso15118.tls.machine import TlsMachine
@@ -47,6 +48,7 @@ class Security:
     for proof that they are not revoked, which is told in the log. `staple` gives the newest OCSP response for our own
     certificate where a fresh one is fetched from time to time; None: the one of the identity. `key_log` is told the
     secrets of every connection, for debugging alone. `handshake_s` (s) and `half_open` limit what strangers may hold.
+    `trust` (charger) judges contracts in Plug & Charge; None: those that end at the MO and V2G roots of the identity.
     """
 
     identity: Identity
@@ -56,6 +58,7 @@ class Security:
     key_log: Callable[[str], None] | None = field(default=None, repr=False)
     handshake_s: float = HANDSHAKE_S
     half_open: int = HALF_OPEN
+    trust: StationTrust | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.handshake_s <= 0:
@@ -98,9 +101,25 @@ def tls_machine(role: Role, security: Security, make: Callable[[TlsFacts], Machi
 
 
 def session_config(config: _Config, facts: ConnectionFacts | None) -> _Config:
-    """The configuration a session machine gets: ISO 15118-20 where its connection may carry it, or by consent."""
+    """The configuration a session machine gets: consent to plain TCP is none to a weak TLS connection."""
     allowed = carries_iso20(facts) if facts is not None else config.insecure_no_tls
     return dataclasses.replace(config, insecure_no_tls=allowed)
+
+
+def station_trust(security: Security | None) -> StationTrust | None:
+    """Who judges contracts at a station; None where there is no identity and so no roots."""
+    from certs.profiles import Role as Owner
+    from iso15118.security.chains import RootsJudge
+    from iso15118.security.plug_and_charge import StationTrust
+
+    if security is None or security.trust is not None:
+        return None if security is None else security.trust
+    own = security.identity
+    contracts, provisioning = (
+        RootsJudge(role, own.roots_for(role), rules=own.rules)
+        for role in (Owner.CONTRACT, Owner.PROVISIONING)
+    )
+    return StationTrust(contracts, provisioning if own.roots_for(Owner.PROVISIONING) else None)
 
 
 def settings(role: Role, security: Security, utc: Utc) -> TlsSettings:

@@ -335,6 +335,12 @@ async def test_an_identity_that_does_not_fit_is_told_at_start(make, told):
         await Charger(SeccConfig(), Recorder(), "lo", identity=make(), state=EvseState()).start()
 
 
+async def test_contracts_without_roots_are_told_at_start():
+    config = SeccConfig(insecure_no_tls=True, authorization=("PnC", "EIM"))
+    with pytest.raises(ConfigError, match=r"authorization.*identity="):
+        await Charger(config, Recorder(), "lo").start()
+
+
 async def test_a_vehicle_without_identity_names_the_command_that_makes_one():
     vehicle = Vehicle(EvccConfig(), benches()[1], "lo")
     with pytest.raises(ConfigError, match=r"pki init DIR.*DIR/vehicle"):
