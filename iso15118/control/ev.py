@@ -6,11 +6,14 @@ Signs: + is into the EV. All values SI: V, A, W, Wh, s.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from iso15118.control.common import Contactor, ControlMode, EnergyService, Wish
 from iso15118.errors import LocalProtocolError
 from iso15118.units import Envelope
+
+if TYPE_CHECKING:
+    from iso15118.security.contracts import Contract
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,17 @@ class ScheduleDecision:
     tolerance_accepted: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class StoreContract:
+    """A contract came over the station, was verified and its key fits: keep it where it survives. True once it is kept."""
+
+    contract: Contract
+
+
 Question = ServiceChoice | ScheduleChoice
+"""What every controller answers."""
+AnyQuestion = Question | StoreContract
+"""What a session may ask; StoreContract only where `install_contracts` is configured."""
 
 
 class EvController(Protocol):
@@ -202,8 +215,15 @@ class EvController(Protocol):
         """Choose a schedule tuple and a power profile within it."""
 
 
+class ContractKeeper(Protocol):
+    """What a car implements besides where it fetches contracts over stations."""
+
+    async def store_contract(self, question: StoreContract) -> bool:
+        """Keep chain and key together; True once both are safe. Without it the contract serves this session alone."""
+
+
 class EvControllerBase:
-    """Defaults: the first set of the wanted service and control mode, the first schedule, full power.
+    """Defaults: the first set of the wanted service and control mode, the first schedule, full power, contracts not kept.
 
     `wanted` lists energy services by preference; `control_mode` None takes what comes.
     """
@@ -229,3 +249,7 @@ class EvControllerBase:
             return ScheduleDecision(tuple_id=0, profile=())
         first = question.options[0]
         return ScheduleDecision(tuple_id=first.tuple_id, profile=first.charge)
+
+    async def store_contract(self, question: StoreContract) -> bool:
+        """Keep nothing: there is no store."""
+        return False

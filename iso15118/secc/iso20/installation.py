@@ -65,7 +65,7 @@ def _forward(s: View, req: CertificateInstallationReq, content: tuple[Any, ...])
         code = ResponseCode.WARNING_CERTIFICATE_VALIDATION_ERROR
         return _refused(s, code, "the provisioning certificate cannot be read")
     if not verdict.ok:
-        return s.fail(req, ResponseCode.FAILED_SIGNATURE_ERROR, str(verdict))
+        return s.fail(req, ResponseCode.FAILED_SIGNATURE_ERROR, str(verdict), "V2G20-1548")
     if s.trust is not None and s.trust.provisioning is not None:
         judgement = judged(s.trust.provisioning, chain, s.utc())
         if not judgement.ok:

@@ -1,0 +1,119 @@
+"""What a vehicle holds for Plug & Charge: contracts with their keys, and what it fetches contracts with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography import x509
+
+from certs import reading
+from certs.curves import PrivateKey
+from certs.errors import CertsError
+from certs.identity import Identity
+from certs.keys import Signer
+from certs.profiles import Role
+from iso15118.security.algorithms import Algorithms, SigningKey, for_key
+from iso15118.security.chains import ChainJudge, RootsJudge, common_name, leaf_key
+from iso15118.security.plug_and_charge import EXPIRES_SOON_S
+
+
+class OwnKey(Signer):
+    """A private key that signs, and never shows itself in a log. `private` is there to be stored, or to agree on keys."""
+
+    def __init__(self, private: PrivateKey) -> None:
+        super().__init__(private)
+        self.private = private
+
+    def __repr__(self) -> str:
+        return "OwnKey(...)"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A charging contract: its identifier, its chain (DER, leaf first, the root left out) and its key."""
+
+    emaid: str
+    chain: tuple[bytes, ...] = field(repr=False)
+    key: SigningKey = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, identity: Identity) -> Contract:
+        """A contract kept as an identity of `certs`."""
+        return cls(_plain(reading.common_name(identity.leaf.subject)), identity.chain, OwnKey(identity.key))
+
+    @property
+    def provider(self) -> str:
+        """Country and provider, as "DEABC"."""
+        return _plain(self.emaid)[:5]
+
+    def usable(self, utc_s: float, providers: Iterable[str] | None, allowed: tuple[Algorithms, ...]) -> str:
+        """Why the contract cannot be used at a time with a station that takes `providers` (None: all); empty if it can."""
+        since, until = _validity(self.chain)
+        if for_key(leaf_key(self.chain), allowed) is None or len(self.chain) < 2:
+            return "its certificate cannot be used in this protocol"
+        if not since <= utc_s <= until:
+            return "its certificate is not valid now"
+        if providers is not None and self.provider not in {_plain(each)[:5] for each in providers}:
+            return f"the station does not take contracts of {self.provider}"
+        return ""
+
+    def expires_soon(self, utc_s: float) -> bool:
+        """Whether it is time to renew it: within 14 days it ends."""
+        return _validity(self.chain)[1] - utc_s < EXPIRES_SOON_S
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioning:
+    """What a vehicle fetches contracts with: the chain of its PCID and the key of it, which also agrees on keys.
+
+    `trust` judges the provisioning service that signs what comes back. `roots` are the trusted roots the request names,
+    as (issuer, serial number). `lenient_aad` as in `certs.contract.unwrap_iso20`.
+    """
+
+    chain: tuple[bytes, ...] = field(repr=False)
+    key: OwnKey = field(repr=False)
+    trust: ChainJudge
+    roots: tuple[tuple[str, int], ...] = field(default=(), repr=False)
+    lenient_aad: bool = False
+
+    @property
+    def pcid(self) -> str:
+        """The vehicle's name towards back ends."""
+        return common_name(self.chain[0])
+
+    @classmethod
+    def of(cls, identity: Identity) -> Provisioning:
+        """A provisioning certificate kept as an identity of `certs`, with the roots it trusts."""
+        trusted = identity.roots_for(Role.CPS)
+        named = tuple((root.issuer.rfc4514_string(), root.serial_number) for root in trusted)
+        judge = RootsJudge(Role.CPS, trusted, rules=identity.rules)
+        return cls(identity.chain, OwnKey(identity.key), judge, named)
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """Everything of the above. `contracts` in the owner's order of preference."""
+
+    contracts: tuple[Contract, ...] = ()
+    provisioning: Provisioning | None = None
+
+
+def certificate(octets: bytes) -> x509.Certificate | None:
+    """A certificate from a peer; None where it cannot be read."""
+    try:
+        return reading.certificate(octets)
+    except CertsError:
+        return None
+
+
+def _validity(chain: tuple[bytes, ...]) -> tuple[float, float]:
+    found: Any = certificate(chain[0]) if chain else None
+    if found is None:
+        return 0.0, 0.0
+    return found.not_valid_before_utc.timestamp(), found.not_valid_after_utc.timestamp()
+
+
+def _plain(identifier: str) -> str:
+    return identifier.upper().replace("-", "")
