@@ -1,6 +1,6 @@
 """Look at everything a session needs before one is tried: what is wrong, why, and what to do.
 
-  iso15118 doctor --interface eth1 --modem eth1
+  iso15118 doctor --modem eth1
   iso15118 doctor --hardware station.toml --open
   iso15118 doctor --interface eth1 --modem serial:///dev/ttyS2 --role vehicle --listen 30
 
@@ -24,6 +24,7 @@ from iso15118.errors import ConfigError
 
 if TYPE_CHECKING:
     from hal.build import Hardware
+    from hal.plc import EthernetPort
     from iso15118.events import Role
     from iso15118.runtime.checkup.findings import Finding
 
@@ -36,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--role", choices=("charger", "vehicle"), default="charger", help="this side (default: charger)"
     )
-    parser.add_argument("--interface", metavar="IF", help="network interface of the modem")
+    parser.add_argument("--interface", metavar="IF", help="network interface (default: the modem's)")
     parser.add_argument(
         "--modem", metavar="PORT", help="port to the modem: an interface, serial:///dev/ttyS2, or udp:8462"
     )
@@ -79,14 +80,16 @@ async def _examine(args: argparse.Namespace) -> int:
 
 
 async def _findings(args: argparse.Namespace) -> AsyncIterator[Finding]:
+    from iso15118.cli.hardware import modem_port
     from iso15118.runtime.checkup.clock import Clock
 
     role: Role = "EVCC" if args.role == "vehicle" else "SECC"
+    port = modem_port(args.modem) if args.modem else None  # a wrong call is told before anything is looked at
     clock = Clock()
     watched = asyncio.ensure_future(asyncio.sleep(LEAST_CLOCK_S))
-    for finding in _still(args, role):
+    for finding in _documents(args, role):
         yield finding
-    hardware = None
+    hardware: Hardware | None = None
     if args.hardware is not None:
         from iso15118.runtime.checkup import hardware as check
 
@@ -94,7 +97,10 @@ async def _findings(args: argparse.Namespace) -> AsyncIterator[Finding]:
         yield loaded
         for url in check.ports_of(args.hardware):
             yield check.check_port(url)
-    async for finding in _modem(args, hardware, role):
+    port = port or (hardware.port if hardware is not None else None)
+    for finding in _interface(args.interface or (port.interface if port is not None else None), role):
+        yield finding
+    async for finding in _modem(args, port, role):
         yield finding
     if args.open and hardware is not None:
         async for finding in check.check_devices(hardware):
@@ -103,19 +109,22 @@ async def _findings(args: argparse.Namespace) -> AsyncIterator[Finding]:
     yield clock.check()
 
 
-def _still(args: argparse.Namespace, role: Role) -> Iterator[Finding]:
-    """What is looked at without waiting: configuration, certificates, interface."""
-    from iso15118.runtime.checkup import network
-    from iso15118.runtime.checkup.findings import note
-
+def _documents(args: argparse.Namespace, role: Role) -> Iterator[Finding]:
+    """Configuration and certificates."""
     if args.config is not None:
         yield _configuration(args.config, role)
     if args.pki is not None:
         from iso15118.runtime.checkup.certificates import check_certificates
 
         yield from check_certificates(args.pki, datetime.datetime.now(datetime.UTC))
-    if args.interface is not None:
-        yield from network.check_interface(args.interface, role)
+
+
+def _interface(name: str | None, role: Role) -> Iterator[Finding]:
+    from iso15118.runtime.checkup import network
+    from iso15118.runtime.checkup.findings import note
+
+    if name is not None:
+        yield from network.check_interface(name, role)
     else:
         there = ", ".join(network.names())
         yield note("interface", f"none was named; there are {there}", next_step="Use --interface")
@@ -140,18 +149,14 @@ def _configuration(path: str, role: Role) -> Finding:
     return ok(subject, f"offers {', '.join(service.name for service in config.services)}")
 
 
-async def _modem(args: argparse.Namespace, hardware: Hardware | None, role: Role) -> AsyncIterator[Finding]:
+async def _modem(args: argparse.Namespace, port: EthernetPort | None, role: Role) -> AsyncIterator[Finding]:
     """The modem named on the command line, else the one of the hardware file."""
-    from iso15118.cli.hardware import modem_port
-
-    port = modem_port(args.modem) if args.modem else hardware.port if hardware is not None else None
-    if port is None:
-        from iso15118.runtime.checkup.findings import note
-
-        yield note("modem", "none was named", next_step="Use --modem, or a hardware file with a port")
-        return
+    from iso15118.runtime.checkup.findings import note
     from iso15118.runtime.checkup.modem import check_modem, check_way
 
+    if port is None:
+        yield note("modem", "none was named", next_step="Use --modem, or a hardware file with a port")
+        return
     if args.interface is not None:
         for finding in check_way(port, args.interface):
             yield finding

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from hal.drivers.uart_port import UartPort
 from hal.drivers.udp_port import UdpPort
 from iso15118.runtime.checkup import modem
 from iso15118.runtime.checkup.findings import Level
@@ -13,6 +14,7 @@ from iso15118.runtime.checkup.modem import check_modem, check_way
 from iso15118.sim.powerline.config import EV_MODEM, EVSE_MODEM
 from iso15118.sim.powerline.hub import Hub
 from iso15118.sim.powerline.medium import Medium
+from iso15118.sim.powerline.pty import serial_modem
 from iso15118.sim.powerline.udp import udp_hub
 from iso15118.wire import homeplug
 from iso15118.wire.homeplug import BROADCAST, Frame, MnbcSoundInd
@@ -72,6 +74,15 @@ async def test_parameters_of_another_chip_are_not_judged():
     config = replace(EVSE_MODEM, firmware="MAC-QCA7420-1.4.0.20-00-20171027-CS")
     (setup,) = of(await examined(config), "modem parameters")
     assert setup.level is Level.NOTE
+
+
+async def test_a_modem_on_a_serial_line():
+    pytest.importorskip("serial")
+    medium = Medium(1)
+    attached = medium.attach(MAC, EVSE_MODEM)
+    with Hub(medium) as hub, serial_modem(hub, attached) as path:
+        found = [f async for f in check_modem(UartPort(f"serial://{path}", mac=MAC), "SECC")]
+    assert "set up for a charger" in of(found, "modem parameters")[0].found
 
 
 @pytest.mark.parametrize("vendor", ["lumissil", "vertexcom"])

@@ -50,6 +50,11 @@ def test_as_text_with_a_summary(run):
     assert out.splitlines()[-1].endswith("checks: 1 error, 1 note")
 
 
+def test_the_interface_is_that_of_the_modem_where_none_is_named(run):
+    subjects = [f["subject"] for f in findings(run("--modem", "none0", "--json")[1])]
+    assert subjects == ["interface none0", "modem port", "clock"]
+
+
 def test_devices_are_opened_only_when_told(run, tmp_path):
     file = tmp_path / "station.toml"
     file.write_text('energy = "dc"\nvirtual = true\n')

@@ -209,3 +209,32 @@ def test_matching_over_raw_frames_before_the_session(pairs):
         assert of(side, "ModemIdentified")[0]["vendor"] == "qualcomm"
         assert of(side, "LinkReady")[0]["status"] == "link established"
         assert len(of(side, "KeySet")) >= 1
+
+
+WAIT_AND_STOP = """
+import signal, subprocess, sys
+child = subprocess.Popen([sys.executable, "-m", "iso15118.cli", *sys.argv[1:]], stdout=subprocess.PIPE, text=True)
+for line in child.stdout:
+    if '"LINKED"' in line:
+        child.send_signal(signal.SIGTERM)
+        break
+rest = child.stdout.read()
+print(child.wait(20), "SessionEnded" in rest)
+"""
+
+
+@in_lab
+@pytest.mark.runtime
+def test_sigterm_ends_a_charger_whose_ghost_car_waits(tmp_path):
+    (tmp_path / "stop.py").write_text(WAIT_AND_STOP)
+    command = "charger --interface vse --hardware virtual --json --insecure-no-tls"
+    lab_command = [sys.executable, "-m", "iso15118.cli", "lab", "--"]
+    done = subprocess.run(
+        [*lab_command, sys.executable, f"{tmp_path}/stop.py", *command.split()],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        cwd=PROJECT,
+    )
+    assert done.stdout.split() == ["0", "False"], done.stderr
