@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from iso15118.cli.printing import ends_record
+
 if TYPE_CHECKING:
     from iso15118.sim.plugged import PlugRun
 
@@ -26,15 +28,7 @@ def summary(run: PlugRun, *, ok: bool) -> dict[str, Any]:
         "completed": run.completed,
         "rested": run.rested,
         "violations": [str(violation) for violation in run.violations],
-        "ends": {
-            role: {
-                "reason": end.reason.value,
-                "fault": end.fault.value,
-                "detail": end.detail,
-                "state": end.state,
-            }
-            for role, end in sorted(run.ends.items())
-        },
+        "ends": ends_record(run.ends),
         "plug": {role: run.states(role) for role in ("secc", "evcc")},
         "delivered_wh": round(run.delivered_wh, 3),
         "fed_back_wh": round(run.fed_back_wh, 3),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from iso15118 import events as ev
@@ -20,6 +20,14 @@ _HIDDEN_FIELDS: Final = frozenset({"header"})
 def json_line(event: ev.Event) -> str:
     """The event as one line of JSON."""
     return json.dumps(ev.as_record(event), separators=(",", ":"))
+
+
+def ends_record(ends: Mapping[str, ev.SessionEnded]) -> dict[str, dict[str, str]]:
+    """How sessions ended, by role, as JSON-ready data."""
+    return {
+        role: {"reason": end.reason.value, "fault": end.fault.value, "detail": end.detail, "state": end.state}
+        for role, end in sorted(ends.items())
+    }
 
 
 def brief(message: Any) -> str:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from iso15118.cli.main import FAILED, OK, UsageError
+from iso15118.cli.printing import ends_record
 
 if TYPE_CHECKING:
     from iso15118.sim.run import Run
@@ -136,15 +137,7 @@ def summary(result: Run, *, ok: bool) -> dict[str, Any]:
         "faults": [str(fault) for fault in result.faults],
         "completed": result.completed,
         "violations": [str(violation) for violation in result.violations],
-        "ends": {
-            role: {
-                "reason": end.reason.value,
-                "fault": end.fault.value,
-                "detail": end.detail,
-                "state": end.state,
-            }
-            for role, end in sorted(result.ends.items())
-        },
+        "ends": ends_record(result.ends),
         "states": {role: result.states(role) for role in ("secc", "evcc")},
         "messages": len(result.messages),
         "delivered_wh": round(result.delivered_wh, 3),

@@ -19,9 +19,9 @@ from iso15118.discovery.events import (
     SdpRequestSent,
     SeccFound,
 )
-from iso15118.discovery.rate import RateLimit
 from iso15118.errors import ConfigError, FramingError
 from iso15118.machine import Datagram, Emit, Input, LinkDown, LinkUp, Output, Stop, TimerBook
+from iso15118.rate import RateLimit
 from iso15118.wire import sdp
 
 REQUEST_INTERVAL_S: Final = 0.25  # [V2G2-159]

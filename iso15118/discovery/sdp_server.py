@@ -13,9 +13,9 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import Any, Final
 
 from iso15118.discovery.events import SdpAnswered, SdpDatagramIgnored, SdpListening, SdpSilent
-from iso15118.discovery.rate import RateLimit
 from iso15118.errors import ConfigError, FramingError
 from iso15118.machine import Datagram, Emit, Input, LinkDown, LinkUp, Output, Stop, TimerBook, Update
+from iso15118.rate import RateLimit
 from iso15118.wire import sdp
 
 SETUP_WINDOW_S: Final = 18.0

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from iso15118.discovery.rate import RateLimit
 from iso15118.events import Role
 from iso15118.machine import Machine
+from iso15118.rate import RateLimit
 from iso15118.runtime.events import ConnectionRefused, InternalFault
 from iso15118.runtime.session import Hardware, Session, peer_name
 from iso15118.tls.events import TlsEstablished

@@ -41,6 +41,7 @@ from iso15118.machine import (
 )
 from iso15118.secc.machine import SeccMachine
 from iso15118.sim.bench_world import UPDATE_S, BenchWorld, answer_of, marks_of
+from iso15118.sim.log import last_ends
 
 LATENCY_S: Final = 0.002
 ANSWER_S: Final = 0.1
@@ -147,7 +148,7 @@ class HardwareWorld(BenchWorld):
     @property
     def ends(self) -> dict[str, SessionEnded]:
         """How each session ended, by role."""
-        return {event.role: event for event in self.events if isinstance(event, SessionEnded)}
+        return last_ends(self.events)
 
     @property
     def ended(self) -> bool:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hal.virtual.battery import Battery
 from hal.virtual.circuit import AcPlant, DcPlant, Plant
 from iso15118.config import EvccConfig, SeccConfig
 from iso15118.control.common import ControlMode
 from iso15118.evcc.machine import EvccMachine
-from iso15118.events import MessageSent, SessionEnded, StateEntered, as_record
+from iso15118.events import MessageSent, Role, SessionEnded, StateEntered
 from iso15118.machine import Entropy, Machine, Utc
+from iso15118.runtime.security import Security, session_config
 from iso15118.secc.machine import SeccMachine
 from iso15118.sim.checkers import Violation, check
 from iso15118.sim.faults import Fault, parse
+from iso15118.sim.log import last_ends, log_hash, log_lines
 from iso15118.sim.scenarios import Scenario, basic
 from iso15118.sim.virtual_ev import VirtualEv
 from iso15118.sim.virtual_evse import VirtualEvse
-from iso15118.sim.world import Recording, World
+from iso15118.sim.world import MakeMachine, Recording, World
+
+if TYPE_CHECKING:
+    from iso15118.sim.tls import Credentials, MakeSession
+    from iso15118.tls.engine import TlsFacts
 
 Script = Callable[[Any], Any]
 """An EV procedure in place of the regular one: `async def rude(ev): ...`."""
@@ -62,7 +66,7 @@ class Run:
     @property
     def ends(self) -> dict[str, SessionEnded]:
         """How each side ended, by role; a side that never did is missing."""
-        return {e.role: e for e in self.recording.events if isinstance(e, SessionEnded)}
+        return last_ends(self.events)
 
     @property
     def completed(self) -> bool:
@@ -105,16 +109,12 @@ class Run:
 
     def log_lines(self) -> Iterator[str]:
         """The event log as JSON, one event a line."""
-        for event in self.recording.events:
-            yield json.dumps(as_record(event), sort_keys=True, separators=(",", ":"))
+        return log_lines(self.events)
 
     @functools.cached_property
     def log_hash(self) -> str:
         """SHA-256 over the event log: equal for equal seeds, in any process."""
-        digest = hashlib.sha256()
-        for line in self.log_lines():
-            digest.update(line.encode() + b"\n")
-        return digest.hexdigest()
+        return log_hash(self.events)
 
     def explain(self) -> str:
         """What happened, in a few lines: for a failed assertion or a terminal."""
@@ -129,7 +129,7 @@ class Run:
         return "\n".join([*lines, *(f"VIOLATION {v}" for v in self.violations)])
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 - what a test or a command line may say of a session
     energy: str = "DC",
     control: str = "dynamic",
     seed: int = 0,
@@ -140,12 +140,14 @@ def simulate(
     loops: int | None = None,
     wh: float | None = None,
     limit_s: float = 7200.0,
+    tls: bool | Credentials = False,
 ) -> Run:
     """Simulate a session to its end and return what happened.
 
     Either `scenario`, or `energy` and `control` name what is done: `loops` charge loops (default 20), or as
     many as `wh` Wh take. `faults` as text or values of `faults.py`. `script` replaces the EV's procedure.
-    `limit_s` cuts off a session that does not end.
+    `limit_s` cuts off a session that does not end. `tls`: mutual TLS 1.3 in between, with good certificates or those
+    given.
     """
     chosen = scenario or basic(energy, control)
     if loops is not None:
@@ -154,6 +156,8 @@ def simulate(
         chosen = replace(chosen, loops=None, ev=replace(chosen.ev, energy_wh=wh))
         if scenario is None:  # an amount is charged straight away, without feeding back in between
             chosen = replace(chosen, ev=replace(chosen.ev, plan=()), evse=replace(chosen.evse, setpoints=()))
+    if tls:
+        chosen = replace(chosen, tls=_credentials(tls))
     injected = tuple(_faults(faults, seed, chosen))
     world = build(seed, chosen, injected, script, limit_s)
     world.recording.scripted = script is not None
@@ -172,19 +176,37 @@ def build(
     station = scenario.secc or secc_config(scenario)
     car = scenario.evcc or evcc_config(scenario)
 
-    def make_evcc(entropy: Entropy, utc: Utc) -> Machine:
-        return EvccMachine(car, entropy, utc, script) if script else EvccMachine(car, entropy, utc)
+    def make_secc(entropy: Entropy, utc: Utc, facts: TlsFacts | None = None) -> Machine:
+        return SeccMachine(session_config(station, facts), entropy, utc, tls=facts)
 
+    def make_evcc(entropy: Entropy, utc: Utc, facts: TlsFacts | None = None) -> Machine:
+        config = session_config(car, facts)
+        return EvccMachine(config, entropy, utc, script) if script else EvccMachine(config, entropy, utc)
+
+    tls = scenario.tls
     return World(
         seed,
         plant=plant,
         evse=VirtualEvse(plant, scenario.evse),
         ev=VirtualEv(plant, scenario.ev),
-        make_secc=lambda entropy, utc: SeccMachine(station, entropy, utc),
-        make_evcc=make_evcc,
+        make_secc=_behind_tls("SECC", tls.secc, make_secc) if tls is not None else make_secc,
+        make_evcc=_behind_tls("EVCC", tls.evcc, make_evcc) if tls is not None else make_evcc,
         faults=faults,
         limit_s=limit_s,
+        tls=tls is not None,
     )
+
+
+def _behind_tls(role: Role, security: Security, make: MakeSession) -> MakeMachine:
+    from iso15118.sim.tls import behind_tls  # sessions without TLS do not load its library
+
+    return behind_tls(role, security, make)
+
+
+def _credentials(given: bool | Credentials) -> Credentials:
+    from iso15118.sim.tls import credentials
+
+    return credentials() if isinstance(given, bool) else given
 
 
 def plant_for(scenario: Scenario) -> Plant:
@@ -195,9 +217,9 @@ def plant_for(scenario: Scenario) -> Plant:
 
 
 def secc_config(scenario: Scenario) -> SeccConfig:
-    """The station's configuration of a scenario: this service, both control modes, no TLS."""
+    """The station's configuration of a scenario: this service, both control modes."""
     modes = (scenario.control, *(m for m in ControlMode if m is not scenario.control))
-    return SeccConfig(services=(scenario.service,), control_modes=modes, insecure_no_tls=True)
+    return SeccConfig(services=(scenario.service,), control_modes=modes, insecure_no_tls=scenario.tls is None)
 
 
 def evcc_config(scenario: Scenario) -> EvccConfig:
@@ -207,7 +229,7 @@ def evcc_config(scenario: Scenario) -> EvccConfig:
         control_mode=scenario.control,
         max_loops=scenario.loops,
         poll_interval_s=0.2,
-        insecure_no_tls=True,
+        insecure_no_tls=scenario.tls is None,
     )
 
 

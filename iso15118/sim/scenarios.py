@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from iso15118.config import EvccConfig, SeccConfig
 from iso15118.control.common import ControlMode, EnergyService, Wish
@@ -15,6 +15,9 @@ from iso15118.errors import ConfigError
 from iso15118.sim.virtual_ev import AC_CAR, DC_CAR, EvSetup
 from iso15118.sim.virtual_evse import AC_STATION, DC_STATION, EvseSetup
 from iso15118.units import NO_FLOW, Envelope
+
+if TYPE_CHECKING:
+    from iso15118.sim.tls import Credentials
 
 SERVICES: Final = ("AC", "AC_BPT", "DC", "DC_BPT")
 CONTROLS: Final = ("scheduled", "dynamic")
@@ -28,7 +31,8 @@ LOOPS: Final = 20
 class Scenario:
     """A session to be simulated. `loops` None: until the car has what it wants.
 
-    `secc` and `evcc` replace the configurations that follow from the rest.
+    `secc` and `evcc` replace the configurations that follow from the rest. `tls`: who both sides are on TLS; None:
+    plain TCP.
     """
 
     service: EnergyService = EnergyService.DC
@@ -38,6 +42,7 @@ class Scenario:
     loops: int | None = LOOPS
     secc: SeccConfig | None = None
     evcc: EvccConfig | None = None
+    tls: Credentials | None = None
 
 
 def service_of(name: str) -> EnergyService:

@@ -70,7 +70,7 @@ class Clock:
 class Recording:
     """All that was observed: events of both roles, octets on the wire, the truth in the plant.
 
-    `wire` holds (t, sender, octets), `fed` (t, role) of snapshots, `closed` when each transport closed.
+    `wire` holds (t, sender, octets), `closed` when each transport closed, `tls` tells that the octets are TLS records.
     `gone` are roles whose computer was stopped by a fault, `overrun` tells that the world was cut off,
     `scripted` that the car was played by a script, whose manners are its own affair.
     """
@@ -92,6 +92,7 @@ class Recording:
     balance_wh: float = 0.0
     is_dc: bool = True
     scripted: bool = False
+    tls: bool = False
 
 
 class Side:
@@ -128,7 +129,10 @@ class Side:
 
 
 class World:
-    """Both sides from plug-in to the end. `run()` returns the recording; `at()` plans an intervention."""
+    """Both sides from plug-in to the end. `run()` returns the recording; `at()` plans an intervention.
+
+    `tls`: the machines speak TLS, and discovery says so.
+    """
 
     def __init__(
         self,
@@ -141,6 +145,7 @@ class World:
         make_evcc: MakeMachine,
         faults: tuple[Fault, ...] = (),
         limit_s: float = 7200.0,
+        tls: bool = False,
     ) -> None:
         self.now = 0.0
         self.plant, self.evse, self.ev = plant, evse, ev
@@ -148,15 +153,17 @@ class World:
         self.clocks = {"SECC": Clock(), "EVCC": Clock()}
         self.connection = Connection.between(random.Random(f"tcp {seed}"))
         self.datagrams = DatagramLink(random.Random(f"udp {seed}"))
-        self.recording = Recording(faults=faults, is_dc=plant.is_dc)
+        self.recording = Recording(faults=faults, is_dc=plant.is_dc, tls=tls)
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._count = 0
         self._instants = 0
         self._moved = True
         self._plant_at = self._plant_due = 0.0
         self._settled_at = math.inf
-        self._sdp_client = SdpClient(SdpClientConfig(tls=False))
-        self._sdp_server = SdpServer(SdpServerConfig(SeccEndpoints(SECC_ADDRESS, plain_port=SECC_PORT)))
+        self._tls = tls
+        ports = {"tls_port" if tls else "plain_port": SECC_PORT}
+        self._sdp_client = SdpClient(SdpClientConfig(tls=tls))
+        self._sdp_server = SdpServer(SdpServerConfig(SeccEndpoints(SECC_ADDRESS, **ports)))
         secc = make_secc(random.Random(f"secc {seed}").randbytes, self._utc("SECC"))
         evcc = make_evcc(random.Random(f"evcc {seed}").randbytes, self._utc("EVCC"))
         self.sides = {"SECC": Side("SECC", secc, evse), "EVCC": Side("EVCC", evcc, ev)}
@@ -420,7 +427,7 @@ class World:
 
     def _connecting(self, found: SeccFound) -> bool:
         """Connect where the answer was not damaged on its way; nobody listens anywhere else."""
-        right = (found.address, found.port, found.tls) == (SECC_ADDRESS, SECC_PORT, False)
+        right = (found.address, found.port, found.tls) == (SECC_ADDRESS, SECC_PORT, self._tls)
         if right:
             self._later(self.now + CONNECT_S, self._connect)
         return right

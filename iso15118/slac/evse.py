@@ -13,11 +13,11 @@ from typing import Any, Final
 from iso15118.config import SlacConfig
 from iso15118.events import Role, TimerExpired
 from iso15118.machine import NEVER, Entropy
+from iso15118.rate import RateLimit
 from iso15118.slac import runs
 from iso15118.slac.dlink import DLink, LinkState, PilotLevel
 from iso15118.slac.events import RunEntered, SlacFrameDropped, Validating
 from iso15118.slac.link import LeaveError, LinkMachine, NoLinkError
-from iso15118.slac.quota import Quota
 from iso15118.slac.runs import Phase, Run, Step, View
 from iso15118.wire.homeplug import AttenProfileInd, Frame, SlacParmReq, ValidateReq
 
@@ -49,7 +49,7 @@ class EvseSlac(LinkMachine):
         super().__init__(mac, config, entropy)
         self._runs: dict[tuple[bytes, bytes], Run] = {}
         self._init_due = NEVER
-        self._requests = Quota(config.requests_per_s)
+        self._requests = RateLimit(config.requests_per_s)
         self._half_open = math.ceil(config.requests_per_s * self.times.start_s)
         self._early: tuple[float, Frame] | None = None
         self._changes: deque[tuple[float, bool]] = deque(maxlen=PILOT_CHANGES)

@@ -10,11 +10,11 @@ from iso15118.config import SlacConfig
 from iso15118.errors import ConfigError, FramingError
 from iso15118.events import Event, Role
 from iso15118.machine import NEVER, Emit, Entropy, Frame, Output
+from iso15118.rate import RateLimit
 from iso15118.slac.constants import RETRIES
 from iso15118.slac.events import AmpMapReceived, ForeignManagement, SlacFrameDropped, SuspiciousEvse
 from iso15118.slac.modem import Modem
 from iso15118.slac.procedure import Lane, Wait, wait
-from iso15118.slac.quota import Quota
 from iso15118.wire import homeplug
 from iso15118.wire.homeplug import MATCHING, NO_SECURITY, Message
 from iso15118.wire.homeplug_names import name_of
@@ -44,7 +44,7 @@ class Host:
         self.modem = Modem(self)
         self._lane = Lane()
         self._out: deque[Output] = deque()
-        self._quotas: dict[Report, Quota] = {}
+        self._quotas: dict[Report, RateLimit] = {}
 
     # --- the Machine interface ----------------------------------------------------------------
 
@@ -101,7 +101,7 @@ class Host:
 
     def report(self, kind: Report, **values: Any) -> None:
         """Tell of something a peer can cause as often as it likes: within a quota."""
-        quota = self._quotas.setdefault(kind, Quota(_REPORTS_PER_S))
+        quota = self._quotas.setdefault(kind, RateLimit(_REPORTS_PER_S))
         if quota.admit(self.now):
             self.emit(kind, unreported=quota.take_refused(), **values)
 

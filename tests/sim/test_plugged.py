@@ -13,6 +13,7 @@ from iso15118.sim.plugged import plug_in
 from iso15118.sim.plugged.mishaps import ACTS, MISHAPS
 from iso15118.sim.plugged.network import link_local, mac_of, read_udp, udp_frame
 from iso15118.sim.plugged.world import EV_MAC, EVSE_MAC
+from iso15118.sim.soak import main as soak
 from iso15118.slac.events import EvseChosen, LinkReady, MatchingStarted, SuspiciousEvse
 
 COMBINATIONS = [(e, c) for e in ("AC", "AC_BPT", "DC", "DC_BPT") for c in ("scheduled", "dynamic")]
@@ -133,3 +134,10 @@ def test_a_damaged_datagram_is_dropped():
         assert read_udp(bytes(damaged)) is None
     assert read_udp(frame[:30]) is None
     assert read_udp(b"") is None
+
+
+def test_many_plug_ins_by_one_call(capsys):
+    assert soak(["--plug", "--first", "3", "--seeds", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "8 sessions, 0 failed" in out
+    assert "DC_BPT dynamic" in out

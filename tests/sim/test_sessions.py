@@ -13,7 +13,7 @@ from iso15118.events import EndReason
 from iso15118.sim.faults import KINDS, fault
 from iso15118.sim.run import Run, simulate
 from iso15118.sim.scenarios import COMBINATIONS, demo, service_of, varied
-from iso15118.sim.soak import main, run_one
+from iso15118.sim.soak import Job, main, run_one
 
 
 @pytest.mark.parametrize(("energy", "control"), COMBINATIONS)
@@ -29,12 +29,12 @@ class TestEveryCombination:
 
     def test_varied_sessions_complete(self, energy: str, control: str) -> None:
         for seed in range(5):
-            run = run_one(energy, control, seed, faulty=False)
+            run = run_one(Job(energy, control, seed, faulty=False))
             assert run.ok, run.explain()
 
     def test_random_faults_break_no_rule(self, energy: str, control: str) -> None:
         for seed in range(100, 105):
-            run = run_one(energy, control, seed, faulty=True)
+            run = run_one(Job(energy, control, seed, faulty=True))
             assert run.ok, run.explain()
 
 

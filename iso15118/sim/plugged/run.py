@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -13,12 +11,13 @@ from hal.virtual.bench import Bench
 from hal.virtual.faults import aim, unkeepable
 from hal.virtual.watch import Violation
 from iso15118.control.common import EnergyService
-from iso15118.events import SessionEnded, as_record
+from iso15118.events import SessionEnded
 from iso15118.hardware import HalEvConfig, HalEvseConfig
 from iso15118.plug.ev import State as Inlet
 from iso15118.plug.evse import State as Outlet
 from iso15118.plug.words import PlugState
 from iso15118.sim.faults import Fault, parse
+from iso15118.sim.log import last_ends, log_hash, log_lines
 from iso15118.sim.plugged.mishaps import MISHAPS, befall
 from iso15118.sim.plugged.world import PluggedWorld
 
@@ -53,7 +52,7 @@ class PlugRun:
     @property
     def ends(self) -> dict[str, SessionEnded]:
         """How each side's last session ended, by role."""
-        return {event.role: event for event in self.events if isinstance(event, SessionEnded)}
+        return last_ends(self.events)
 
     def states(self, role: str) -> list[str]:
         """The plug states a side went through, in order; `role` "secc" or "evcc"."""
@@ -94,16 +93,12 @@ class PlugRun:
 
     def log_lines(self) -> Iterator[str]:
         """The event log as JSON, one event a line."""
-        for event in self.events:
-            yield json.dumps(as_record(event), sort_keys=True, separators=(",", ":"))
+        return log_lines(self.events)
 
     @functools.cached_property
     def log_hash(self) -> str:
         """SHA-256 over the event log: equal for equal seeds, in any process."""
-        digest = hashlib.sha256()
-        for line in self.log_lines():
-            digest.update(line.encode() + b"\n")
-        return digest.hexdigest()
+        return log_hash(self.events)
 
     def explain(self) -> str:
         """What happened, in a few lines."""

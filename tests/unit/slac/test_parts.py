@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iso15118.config import FIELD_LIMITS, STANDARD_LIMITS, AttenuationLimits
+from iso15118.rate import RateLimit
 from iso15118.slac.attenuation import Candidate, Finding, average, choose, classify, doubts, overall, rank
 from iso15118.slac.keys import NetworkKey
 from iso15118.slac.procedure import Lane, Wait, wait
-from iso15118.slac.quota import Quota
 from iso15118.slac.validation import count_toggles
 from tests.unit.slac.bench import Bench
 
@@ -171,7 +171,7 @@ def test_the_return_at_the_very_end_counts() -> None:
 
 
 def test_a_quota_admits_so_many_a_second() -> None:
-    quota = Quota(2)
+    quota = RateLimit(2)
     assert [quota.admit(t) for t in (0.0, 0.1, 0.2, 0.9, 1.0, 1.5, 1.9, 7.0)] == [
         *(True, True, False, False),
         *(True, True, False, True),
