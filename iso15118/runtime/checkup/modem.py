@@ -20,6 +20,7 @@ from iso15118.runtime.checkup.findings import Finding, error, note, ok, warning
 from iso15118.slac.vendors import DISCOVERY, VENDORS, Vendor
 from iso15118.wire import homeplug, homeplug_vendor
 from iso15118.wire.homeplug import BROADCAST, LOCAL_MODEM, AttenProfileInd, Frame, Message, MnbcSoundInd
+from iso15118.wire.homeplug_vendor import VsRdModCnf, VsRdModReq
 
 ANSWER_S: Final = 0.3
 """Modems answer within milliseconds; one on a slow serial line needs more."""
@@ -29,9 +30,10 @@ LUMISSIL_STATES: Final = MappingProxyType({1: "not in a network", 5: "station", 
 
 @dataclass(slots=True)
 class Line:
-    """A port that is open, and what has come from it."""
+    """A port that is open, and what has come from it. `modem`: the own modem's address, once it is known."""
 
     port: EthernetPort
+    modem: bytes | None = None
     frames: list[Frame] = field(default_factory=list)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -46,40 +48,51 @@ class Line:
     async def ask(
         self,
         request: Message,
-        wanted: Callable[[Message], bool],
+        kind: type[Message],
         *,
-        to: bytes = LOCAL_MODEM,
-        all_for_s: float | None = None,
-    ) -> list[Frame]:
-        """Frames with a wanted message: the first one, or all that come within `all_for_s` seconds."""
-        for _ in range(TRIES if all_for_s is None else 1):
+        fits: Callable[[Any], bool] = lambda _: True,
+    ) -> Frame | None:
+        """The own modem's answer of this kind that fits; anybody's where the own one is not known yet."""
+        for _ in range(TRIES):
             seen = len(self.frames)
-            self.port.send(homeplug.write(Frame(to, self.port.mac, request)))
-            end = asyncio.get_running_loop().time() + (all_for_s or ANSWER_S)
+            self._send(request, LOCAL_MODEM)
+            end = asyncio.get_running_loop().time() + ANSWER_S
             while True:
-                found = [f for f in self.frames[seen:] if wanted(f.message) and f.source != self.port.mac]
-                if found and all_for_s is None:
-                    return found[:1]
+                for frame in self._since(seen, kind):
+                    if self.modem in (None, frame.source) and fits(frame.message):
+                        return frame
                 if not await self._until(end):
                     break
-            if found:
-                return found
-        return []
+        return None
+
+    async def ask_all(self, request: Message, kind: type[Message]) -> list[Frame]:
+        """Everybody's answers of this kind."""
+        seen = len(self.frames)
+        self._send(request, BROADCAST)
+        await asyncio.sleep(ANSWER_S)
+        return list(self._since(seen, kind))
+
+    def _send(self, request: Message, to: bytes) -> None:
+        self._arrived.clear()
+        self.port.send(homeplug.write(Frame(to, self.port.mac, request)))
+
+    def _since(self, seen: int, kind: type[Message]) -> Iterator[Frame]:
+        return (frame for frame in self.frames[seen:] if isinstance(frame.message, kind))
 
     async def _until(self, end: float) -> bool:
         """Wait for the next frame; False at `end` (s on the loop's clock)."""
-        self._arrived.clear()
         try:
             async with asyncio.timeout_at(end):
                 await self._arrived.wait()
         except TimeoutError:
             return False
+        self._arrived.clear()
         return True
 
     async def answer(self, request: Message, kind: type[Message]) -> Any:
-        """The local modem's answer of this kind; None for none."""
-        found = await self.ask(request, lambda message: isinstance(message, kind))
-        return found[0].message if found else None
+        """The message of the own modem's answer; None for none."""
+        frame = await self.ask(request, kind)
+        return frame.message if frame is not None else None
 
 
 async def check_modem(port: EthernetPort, role: Role, listen_s: float = 0.0) -> AsyncIterator[Finding]:
@@ -142,28 +155,26 @@ async def _look(line: Line, role: Role) -> AsyncIterator[Finding]:
             yield finding
         async for finding in _setup(line, version, role):
             yield finding
-        yield await _remote_access(line, answer.source)
+        yield await _remote_access(line)
 
 
 async def _identify(line: Line) -> tuple[Vendor | None, Frame | None]:
     for vendor in VENDORS.values():
-        for asked in (vendor, vendor.with_long_header()):
-            kind = asked.version.answer
-            found = await line.ask(asked.version.request, lambda m, kind=kind: isinstance(m, kind))  # type: ignore[misc]
-            if found:
-                return asked, found[0]
-            if asked.long is None:
-                break
+        for asked in (vendor, vendor.with_long_header()) if vendor.long is not None else (vendor,):
+            answer = await line.ask(asked.version.request, asked.version.answer)
+            if answer is not None:
+                line.modem = answer.source
+                return asked, answer
     return None, None
 
 
 async def _stranger(line: Line) -> Finding:
     """A modem of an unknown make, or none."""
-    found = await line.ask(DISCOVERY.request, lambda m: isinstance(m, DISCOVERY.answer))
-    if found:
+    answer = await line.ask(DISCOVERY.request, DISCOVERY.answer)
+    if answer is not None:
         return note(
             "modem",
-            f"of an unknown make at {found[0].source.hex(':')}",
+            f"of an unknown make at {answer.source.hex(':')}",
             "it answers CC_DISCOVER_LIST, but no question of Qualcomm, Lumissil or Vertexcom",
             "Check its role with the maker's tool; matching needs CM_SET_KEY and, at a charger, CM_ATTEN_PROFILE",
         )
@@ -245,31 +256,25 @@ async def _setup(line: Line, version: str, role: Role) -> AsyncIterator[Finding]
 
 async def _piece(line: Line, offset: int, length: int) -> bytes | None:
     """So many octets of the parameter block; None where the modem does not give them."""
-    found = await line.ask(_reading(offset, length), lambda message: _is_piece(message, offset))
-    message = found[0].message if found else None
-    if not isinstance(message, homeplug_vendor.VsRdModCnf) or message.status or message.length < length:
-        return None
-    return message.data[:length] if len(message.data) >= length else None
-
-
-async def _remote_access(line: Line, own: bytes) -> Finding:
-    """Whether modems elsewhere on the powerline let everybody read their parameters."""
-    offset, length = parameters.PIECES["cco"]
-    found = await line.ask(
-        _reading(offset, length), lambda message: _is_piece(message, offset), to=BROADCAST, all_for_s=ANSWER_S
+    wanted = (parameters.MODULE, offset)
+    frame = await line.ask(
+        _reading(offset, length), VsRdModCnf, fits=lambda m: (m.module_id, m.offset) == wanted
     )
-    return parameters.judge_answers_of_others(len({frame.source for frame in found} - {own}))
+    answer = frame.message if frame is not None else None
+    if not isinstance(answer, VsRdModCnf) or answer.status or min(answer.length, len(answer.data)) < length:
+        return None
+    return answer.data[:length]
+
+
+async def _remote_access(line: Line) -> Finding:
+    """Whether modems elsewhere on the powerline let everybody read their parameters."""
+    answers = await line.ask_all(_reading(*parameters.PIECES["cco"]), VsRdModCnf)
+    readable = {a.source for a in answers if isinstance(a.message, VsRdModCnf) and not a.message.status}
+    return parameters.judge_answers_of_others(len(readable - {line.modem}))
 
 
 def _reading(offset: int, length: int) -> Message:
-    return homeplug_vendor.VsRdModReq(module_id=parameters.MODULE, length=length, offset=offset)
-
-
-def _is_piece(message: Message, offset: int) -> bool:
-    return isinstance(message, homeplug_vendor.VsRdModCnf) and (message.module_id, message.offset) == (
-        parameters.MODULE,
-        offset,
-    )
+    return VsRdModReq(module_id=parameters.MODULE, length=length, offset=offset)
 
 
 # --- what is heard ------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 
 from hal.drivers.uart_port import UartPort
 from hal.drivers.udp_port import UdpPort
+from hal.virtual.ethernet import VirtualEthernetPort
 from iso15118.runtime.checkup import modem
 from iso15118.runtime.checkup.findings import Level
 from iso15118.runtime.checkup.modem import check_modem, check_way
@@ -16,13 +17,14 @@ from iso15118.sim.powerline.hub import Hub
 from iso15118.sim.powerline.medium import Medium
 from iso15118.sim.powerline.pty import serial_modem
 from iso15118.sim.powerline.udp import udp_hub
-from iso15118.wire import homeplug
+from iso15118.wire import homeplug, homeplug_vendor
 from iso15118.wire.homeplug import BROADCAST, Frame, MnbcSoundInd
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.runtime]
 
 MAC = bytes.fromhex("02cc00000001")
 CAR = bytes.fromhex("02ee00000001")
+OWN = bytes.fromhex("02b052000001")
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +76,22 @@ async def test_parameters_of_another_chip_are_not_judged():
     config = replace(EVSE_MODEM, firmware="MAC-QCA7420-1.4.0.20-00-20171027-CS")
     (setup,) = of(await examined(config), "modem parameters")
     assert setup.level is Level.NOTE
+
+
+async def test_only_the_own_modem_is_believed_once_it_is_known():
+    def answer(_):
+        for source, up in ((CAR, 1), (OWN, 0)):
+            told = homeplug_vendor.VsPlLnkStatusCnf(link_status=up)
+            port.receive(homeplug.write(Frame(MAC, source, told)))
+
+    port = VirtualEthernetPort(MAC, answer)
+    line = modem.Line(port, OWN)
+    port.on_frame(line.take)
+    await port.open()
+    request, kind = homeplug_vendor.VsPlLnkStatusReq(), homeplug_vendor.VsPlLnkStatusCnf
+    assert (await line.answer(request, kind)).link_status == 0
+    line.modem = None
+    assert (await line.answer(request, kind)).link_status == 1
 
 
 async def test_a_modem_on_a_serial_line():
