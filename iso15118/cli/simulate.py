@@ -53,6 +53,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--plug", action="store_true", help="from plug to unplug: pilot, matching, session, virtual devices"
     )
     parser.add_argument(
+        "--tls",
+        action="store_true",
+        help="mutual TLS 1.3 between both sides, with certificates of a test PKI",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="events as JSON lines and a summary object as the last"
     )
 
@@ -61,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
     """Simulate one session or many."""
     if args.runs < 1 or (args.loops is not None and args.loops < 1):
         raise UsageError("--runs and --loops take 1 or more")
+    if args.plug and args.tls:
+        raise UsageError("--plug runs without TLS; use --tls without it")
     if args.plug:
         return _plugged(args)
     if args.runs > 1:
@@ -68,7 +75,12 @@ def run(args: argparse.Namespace) -> int:
     from iso15118.sim.run import simulate
 
     result = simulate(
-        args.energy or "DC", args.control or "dynamic", args.seed, args.faults, loops=args.loops
+        args.energy or "DC",
+        args.control or "dynamic",
+        args.seed,
+        args.faults,
+        loops=args.loops,
+        tls=args.tls,
     )
     lines = _as_json(result) if args.json else _as_text(result)
     for line in lines:
@@ -202,7 +214,7 @@ def _sessions(args: argparse.Namespace) -> Iterator[Run]:
         scenario = varied(args.energy or energy, args.control or control, seed)
         if args.loops is not None:
             scenario = replace(scenario, loops=args.loops)
-        yield simulate(seed=seed, faults=args.faults, scenario=scenario, limit_s=900.0)
+        yield simulate(seed=seed, faults=args.faults, scenario=scenario, limit_s=900.0, tls=args.tls)
 
 
 def _line(result: Run) -> str:

@@ -25,6 +25,7 @@ Found = Iterator[tuple[float, str]]
 _LOOPS: Final = ("AC_ChargeLoop", "DC_ChargeLoop")
 _SLOW: Final = ("CertificateInstallation", "ServiceDetail")
 _HANDSHAKE: Final = "SupportedAppProtocol"
+_TLS_RECORDS: Final = range(20, 24)
 
 
 def stem(message: Any) -> str:

@@ -39,12 +39,12 @@ class Credentials:
 @functools.cache
 def credentials() -> Credentials:
     """Good ones, from one PKI for the whole process, valid at the time every world begins."""
-    pki = test_pki()
+    pki = simulated_pki()
     return Credentials(Security(pki.secc()), Security(pki.vehicle()))
 
 
 @functools.cache
-def test_pki() -> TestPki:
+def simulated_pki() -> TestPki:
     """The PKI they come from: whoever wants a defect has it issued here."""
     return TestPki(datetime.datetime.fromtimestamp(EPOCH_S, datetime.UTC), curve=CURVE)
 
