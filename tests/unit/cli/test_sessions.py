@@ -124,9 +124,19 @@ def test_simulate_from_plug_to_unplug(run):
     assert out.count("as intended") == 2
 
 
+def test_simulate_with_tls(run):
+    code, out, _ = run("simulate", "--tls", "--loops", 2)
+    assert code == OK
+    assert "TlsEstablished version=TLS13 suite=TLS_AES_256_GCM_SHA384" in out
+    code, out, _ = run("simulate", "--tls", "--runs", 2, "--json")
+    assert code == OK
+    assert out.count('"ok":true') == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (("--tls", "--plug"), "without TLS"),
         (("--plug", "--faults", "late_contactor"), "contactor_slow"),
         (("--plug", "--energy", "WPT"), "AC, "),
         (("--energy", "WPT"), "AC, "),
