@@ -78,9 +78,13 @@ class EvState:
 
 @dataclass(frozen=True, slots=True)
 class SetPilot:
-    """Signal readiness on the control pilot: True = state C, False = state B."""
+    """Signal readiness on the control pilot: True = state C, False = state B.
+
+    `brief`: one half of a toggle, to wake the station or to prove who is at the cable; it asks for no energy.
+    """
 
     ready: bool
+    brief: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,8 @@ class HalEv:
         """Carry out `command`; returns at once and never raises."""
         self._heard_at = now = self._clock()
         match command:
+            case api.SetPilot(ready=True, brief=True):
+                self._toggle()
             case api.SetPilot(ready=ready):
                 self._signal(ready=ready)
             case api.CloseContactor():
@@ -113,6 +115,11 @@ class HalEv:
         self._ready_wanted = ready and self._leaving is None
         if not ready:
             self._not_ready()
+
+    def _toggle(self) -> None:
+        """State C for a moment: nothing is connected meanwhile, so nothing has to be locked for it."""
+        if not self.energised and self._leaving is None and not self._guard.latches:
+            self.hardware.pilot.set_state(CpState.C)
 
     def _not_ready(self) -> None:
         if self._ready_wanted or self._ready:

@@ -60,6 +60,7 @@ class EvPlug(PlugTable[State]):
         super().__init__(TABLE, State.UNPLUGGED, config or EvPlugConfig())
         self.levels = EvLevels(None)
         self.attempts = 0
+        self._kept = False  # the logical network, over a pause
         self._basic_a = 0.0
 
     # --- inputs -------------------------------------------------------------------------------
@@ -99,11 +100,13 @@ class EvPlug(PlugTable[State]):
         if self.state is State.WAITING:
             self.signal(offered(self.levels.duty))
         elif self.state is State.WAKING and offered(self.levels.duty) is Signal.DIGITAL:
-            self._enter(State.LINKED, Signal.DIGITAL)
+            self._enter(self.resumed(), Signal.DIGITAL)
         elif self.state is State.PAUSING and offered(self.levels.duty) is Signal.STEADY:
             self._enter(State.ASLEEP, Signal.STEADY)
         elif self.state in (State.UNPLUGGED, State.LINKED):
             self.attempts = 0
+        if self.row.link is not None:
+            self._kept = self.row.link is DLink.PAUSE
 
     # --- what rows ask ------------------------------------------------------------------------
 
@@ -113,7 +116,7 @@ class EvPlug(PlugTable[State]):
 
     def pilot_toggle(self) -> Command:
         """State C, for a moment."""
-        return SetPilot(ready=True)
+        return SetPilot(ready=True, brief=True)
 
     def settled(self) -> State:
         """The offer stands: communicate at 5 %, and at a nominal duty cycle where that is wished."""
@@ -124,6 +127,10 @@ class EvPlug(PlugTable[State]):
         """No communication: charge by the duty cycle where one is offered."""
         nominal = offered(self.levels.duty) is Signal.NOMINAL
         return State.BASIC if nominal and self.levels.basic else State.NO_LINK
+
+    def resumed(self) -> State:
+        """The charger oscillates again: go on in the network that was kept, or match anew."""
+        return State.LINKED if self._kept else State.SETTLING
 
     def wake(self) -> State:
         """Toggle the pilot, at most so many times in a row."""
@@ -226,8 +233,8 @@ TABLE: Final[dict[State, Row[State]]] = {
     ),
     State.ASLEEP: Row(
         {
-            Signal.DIGITAL: State.LINKED,
-            Signal.NOMINAL: State.LINKED,
+            Signal.DIGITAL: _P.resumed,
+            Signal.NOMINAL: _P.resumed,
             Signal.WAKE: _P.wake,
             Report.LINK_LOST: State.WAITING,
             **_LOST,
@@ -239,7 +246,7 @@ TABLE: Final[dict[State, Row[State]]] = {
         lasts="toggle_s",
     ),
     State.WAKING: Row(
-        {Signal.DIGITAL: State.LINKED, Signal.NOMINAL: State.LINKED, TIMER: _P.wake, **_LOST},
+        {Signal.DIGITAL: _P.resumed, Signal.NOMINAL: _P.resumed, TIMER: _P.wake, **_LOST},
         pilot=_P.pilot_rest,
         lasts="wake_s",
     ),

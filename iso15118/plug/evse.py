@@ -14,9 +14,11 @@ from iso15118.control.common import CpState
 from iso15118.control.evse import (
     CloseContactor,
     Command,
+    LockConnector,
     OpenContactor,
     SetPilotDuty,
     SetPilotUnavailable,
+    UnlockConnector,
 )
 from iso15118.events import Role
 from iso15118.machine import Input, Update
@@ -27,6 +29,9 @@ from iso15118.slac.dlink import DLink
 DIGITAL_DUTY: Final = 5.0
 STEADY_DUTY: Final = 100.0
 MIN_BASIC_A: Final = 6.0
+BASIC_ON: Final = (LockConnector(), CloseContactor())
+BASIC_OFF: Final = (OpenContactor(), UnlockConnector())
+"""What begins and ends basic charging."""
 
 
 class State(enum.Enum):
@@ -67,8 +72,8 @@ class Signal(enum.Enum):
 class EvsePlug(PlugTable[State]):
     """Machine. Inputs: Update(EvseLevels), and `report` for what the layers above report.
 
-    Outputs: Do with SetPilotDuty, SetPilotUnavailable, CloseContactor and OpenContactor (basic charging),
-    Communicate; Emit(PlugState).
+    Outputs: Do with SetPilotDuty, SetPilotUnavailable, DLink, Communicate, and for basic charging LockConnector,
+    CloseContactor, OpenContactor and UnlockConnector; Emit(PlugState).
     """
 
     role: Role = "SECC"
@@ -190,7 +195,8 @@ class EvsePlug(PlugTable[State]):
         wanted = charging and not self.levels.fault and self.levels.cp is CpState.C
         if wanted != self._energised:
             self._energised = wanted
-            self.do(CloseContactor() if wanted else OpenContactor())
+            for command in BASIC_ON if wanted else BASIC_OFF:
+                self.do(command)
 
 
 def duty_of(limit_a: float) -> float:

@@ -97,7 +97,7 @@ async def _toggle(host: Host, toggles: int) -> None:
     try:
         for _ in range(toggles):
             for ready in (True, False):
-                host.out(Do(SetPilot(ready=ready)))
+                host.out(Do(SetPilot(ready=ready, brief=True)))
                 await host.sleep(host.times.validation_level_s)
     except BaseException:
         host.out(Do(SetPilot(ready=False)))

@@ -5,16 +5,20 @@ from __future__ import annotations
 import pytest
 
 from hal.virtual.faults import FAULTS
+from iso15118.config import AttenuationLimits, EvccConfig, SeccConfig, SlacConfig
+from iso15118.control.common import EnergyService, Wish
 from iso15118.events import SessionEnded
 from iso15118.machine import Datagram
+from iso15118.plug.ev import State as Inlet
+from iso15118.plug.evse import State as Outlet
 from iso15118.plug.words import PlugState
-from iso15118.sim.faults import draw
+from iso15118.sim.faults import draw, parse
 from iso15118.sim.plugged import plug_in
-from iso15118.sim.plugged.mishaps import ACTS, MISHAPS
+from iso15118.sim.plugged.mishaps import ACTS, MISHAPS, befall
 from iso15118.sim.plugged.network import link_local, mac_of, read_udp, udp_frame
-from iso15118.sim.plugged.world import EV_MAC, EVSE_MAC
+from iso15118.sim.plugged.world import EV_MAC, EVSE_MAC, PluggedWorld
 from iso15118.sim.soak import main as soak
-from iso15118.slac.events import EvseChosen, LinkReady, MatchingStarted, SuspiciousEvse
+from iso15118.slac.events import EvseChosen, EvseValidated, LinkReady, MatchingStarted, SuspiciousEvse
 
 COMBINATIONS = [(e, c) for e in ("AC", "AC_BPT", "DC", "DC_BPT") for c in ("scheduled", "dynamic")]
 
@@ -141,3 +145,82 @@ def test_many_plug_ins_by_one_call(capsys):
     out = capsys.readouterr().out
     assert "8 sessions, 0 failed" in out
     assert "DC_BPT dynamic" in out
+
+
+# --- without a session, and between sessions ------------------------------------------------------
+
+
+def settled(energy="AC", *, seed=1, mishaps=""):
+    world = PluggedWorld(energy, "dynamic", seed=seed)
+    for mishap in parse(mishaps, kinds=MISHAPS):
+        befall(world, mishap)
+    world.run(0.5)
+    return world
+
+
+def states(world):
+    return world.station.plug.plug.state, world.car.plug.plug.state
+
+
+def test_basic_charging_where_matching_fails():
+    world = settled(mishaps="profiles_lost(1.0)")
+    world.hal_evse.basic_limit_a = 16.0
+    world.plug()
+    assert world.run_until(lambda: world.power_w > 10_000.0, 60.0)
+    assert states(world) == (Outlet.BASIC, Inlet.BASIC)
+    assert world.bench.wire.duty == pytest.approx(16.0 / 0.6)
+    world.hal_evse.basic_limit_a = 10.0
+    assert world.run_until(lambda: abs(world.power_w - 3 * 230 * 10) < 50, 10.0)
+    world.hal_evse.basic_limit_a = 0.0
+    assert world.run_until(lambda: not world.bench.station.relay.closed, 10.0)
+    world.hal_evse.basic_limit_a = 16.0
+    assert world.run_until(lambda: world.power_w > 10_000.0, 30.0)
+    world.unplug()
+    world.run(5.0)
+    assert states(world) == (Outlet.EMPTY, Inlet.UNPLUGGED)
+    assert not world.watcher.verdict()
+    assert not world.told(SessionEnded)
+
+
+def test_a_pause_keeps_the_network_until_the_station_has_energy_again():
+    world = settled()
+    world.plug()
+    assert world.run_until(lambda: world.power_w > 1000.0, 60.0)
+    world.hal_evse.wish = Wish.PAUSE
+    assert world.run_until(lambda: states(world) == (Outlet.PAUSED, Inlet.ASLEEP), 20.0)
+    world.hal_evse.wish = None
+    world.run(120.0)
+    assert world.linked
+    assert not world.bench.station.relay.closed
+    world.hal_evse.wake = True
+    assert world.run_until(lambda: world.power_w > 1000.0, 30.0)
+    assert len(world.told(MatchingStarted)) == 1
+    assert not world.watcher.verdict()
+
+
+def test_a_car_wakes_the_station_and_matches_anew():
+    world = settled("DC")
+    world.plug()
+    assert world.run_until(lambda: world.power_w > 1000.0, 60.0)
+    world.hal_ev.wish = Wish.TERMINATE
+    assert world.run_until(lambda: states(world) == (Outlet.ENDED, Inlet.DONE), 20.0)
+    world.hal_ev.wish = None
+    world.run(30.0)
+    assert not world.linked
+    world.hal_ev.wake = True
+    assert world.run_until(lambda: world.power_w > 1000.0, 40.0)
+    assert len(world.told(MatchingStarted)) == 2
+    assert not world.watcher.verdict()
+
+
+def test_validation_by_toggles_energises_nothing():
+    evcc = EvccConfig(
+        services=(EnergyService.AC,),
+        insecure_no_tls=True,
+        slac=SlacConfig(limits=AttenuationLimits(5.0, 80.0, 3.0, proof_required=True), toggles=2),
+    )
+    secc = SeccConfig(services=(EnergyService.AC,), insecure_no_tls=True, slac=SlacConfig(validation=True))
+    run = plug_in("AC", seed=3, evcc=evcc, secc=secc)
+    assert run.ok, run.explain()
+    validated = [e for e in run.events if isinstance(e, EvseValidated)]
+    assert [(e.toggles, e.counted, e.outcome) for e in validated] == [(2, 2, "passed")]

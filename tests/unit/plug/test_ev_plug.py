@@ -162,7 +162,7 @@ def test_the_vehicle_wakes_the_charger_by_toggling():
     inlet = in_session()
     inlet.report(Report.SESSION_PAUSED)
     inlet.level(duty=100.0)
-    assert inlet.level(wake=True) == [SetPilot(ready=True)]
+    assert inlet.level(wake=True) == [SetPilot(ready=True, brief=True)]
     assert inlet.wait(0.3) == [SetPilot(ready=False)]
     inlet.level(duty=5.0)
     assert inlet.state is State.LINKED
@@ -175,7 +175,7 @@ def test_a_charger_that_does_not_wake_is_left_alone_after_three_toggles():
     inlet.level(wake=True)
     inlet.wait(60.0)
     assert inlet.state is State.ASLEEP
-    assert inlet.done.count(SetPilot(ready=True)) == 3
+    assert inlet.done.count(SetPilot(ready=True, brief=True)) == 3
 
 
 def test_every_timer_has_a_row():

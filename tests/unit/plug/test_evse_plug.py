@@ -10,7 +10,7 @@ from iso15118.config import EvsePlugConfig
 from iso15118.control.common import CpState
 from iso15118.control.evse import CloseContactor, OpenContactor, SetPilotDuty, SetPilotUnavailable
 from iso15118.machine import NEVER, Do, Emit, Update
-from iso15118.plug.evse import TABLE, EvsePlug, Signal, State, duty_of
+from iso15118.plug.evse import BASIC_OFF, BASIC_ON, TABLE, EvsePlug, Signal, State, duty_of
 from iso15118.plug.table import TIMER
 from iso15118.plug.words import Communicate, EvseLevels, PlugState, Report
 from iso15118.slac.dlink import DLink
@@ -131,8 +131,8 @@ def test_failed_matching_is_tried_again_after_an_e_f_pulse_then_basic_charging()
     assert outlet.report(Report.LINK_FAILED) == [X1]
     assert outlet.state is State.WAITING
     assert outlet.level(basic_limit_a=16.0) == [SetPilotDuty(pytest.approx(26.667, abs=0.01))]
-    assert outlet.level(cp=CpState.C) == [CloseContactor()]
-    assert outlet.level(cp=CpState.B) == [OpenContactor()]
+    assert outlet.level(cp=CpState.C) == [*BASIC_ON]
+    assert outlet.level(cp=CpState.B) == [*BASIC_OFF]
 
 
 def test_dc_never_charges_without_communication():
@@ -208,7 +208,7 @@ def test_basic_charging_that_is_withdrawn_leaves_the_vehicle_time_then_opens_und
     outlet.level(cp=CpState.C)
     assert outlet.level(basic_limit_a=0.0) == [X1]
     assert outlet.wait(5.9) == []
-    assert outlet.wait(0.2) == [OpenContactor()]
+    assert outlet.wait(0.2) == [*BASIC_OFF]
 
 
 def test_nominal_duty_offers_basic_charging_while_matching():

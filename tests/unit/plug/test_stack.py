@@ -7,7 +7,7 @@ import pytest
 from iso15118.config import EvPlugConfig, EvsePlugConfig
 from iso15118.control.common import CpState
 from iso15118.control.ev import ChargeBasic
-from iso15118.control.evse import CloseContactor, SetPilotDuty
+from iso15118.control.evse import CloseContactor, LockConnector, SetPilotDuty
 from iso15118.machine import NEVER, Do, Emit, Frame, LinkDown, LinkUp, Update
 from iso15118.plug.direct import DirectLink
 from iso15118.plug.ev import EvPlug
@@ -129,7 +129,7 @@ def test_a_toggle_of_validation_energises_nothing():
     assert rig.give(Update(EvseLevels(CpState.C, basic_limit_a=16.0))) == []
     assert Update(PilotLevel(CpState.C)) in rig.link.told
     did = rig.tell(Emit(Validating(t=0.0, role="SECC", on=False, ev_mac=PEER)))
-    assert did == [CloseContactor()]  # still in C when it is over: now it is a wish
+    assert did == [LockConnector(), CloseContactor()]  # still in C when it is over: now it is a wish
 
 
 @pytest.mark.parametrize(
