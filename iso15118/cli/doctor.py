@@ -111,12 +111,16 @@ async def _findings(args: argparse.Namespace) -> AsyncIterator[Finding]:
 
 def _documents(args: argparse.Namespace, role: Role) -> Iterator[Finding]:
     """Configuration and certificates."""
+    from iso15118.runtime.checkup.findings import note
+
     if args.config is not None:
         yield _configuration(args.config, role)
     if args.pki is not None:
         from iso15118.runtime.checkup.certificates import check_certificates
 
         yield from check_certificates(args.pki, datetime.datetime.now(datetime.UTC))
+    else:
+        yield note("certificates", "none were named; ISO 15118-20 needs them", next_step="Use --pki")
 
 
 def _interface(name: str | None, role: Role) -> Iterator[Finding]:

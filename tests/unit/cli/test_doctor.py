@@ -38,21 +38,21 @@ def test_without_options_it_looks_at_the_clock_and_says_what_it_did_not_look_at(
     code, out, err = run("--json")
     found = {f["subject"]: f["level"] for f in findings(out)}
     assert (code, err) == (OK, "")
-    assert found == {"interface": "note", "modem": "note", "clock": "ok"}
+    assert found == {"certificates": "note", "interface": "note", "modem": "note", "clock": "ok"}
 
 
 def test_as_text_with_a_summary(run):
     code, out, _ = run("--interface", "none0")
     assert code == FAILED
-    assert out.splitlines()[0] == "error    interface none0: not there"
+    assert "\nerror    interface none0: not there\n" in out
     assert "         because: " in out
     assert "         next:    " in out
-    assert out.splitlines()[-1].endswith("checks: 1 error, 1 note")
+    assert out.splitlines()[-1].endswith("checks: 1 error, 2 notes")
 
 
 def test_the_interface_is_that_of_the_modem_where_none_is_named(run):
     subjects = [f["subject"] for f in findings(run("--modem", "none0", "--json")[1])]
-    assert subjects == ["interface none0", "modem port", "clock"]
+    assert subjects == ["certificates", "interface none0", "modem port", "clock"]
 
 
 def test_devices_are_opened_only_when_told(run, tmp_path):
