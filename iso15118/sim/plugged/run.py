@@ -31,6 +31,7 @@ PATIENCE_S: Final = 90.0
 """A person waits no longer for a charge to end before pulling the connector, by force if need be."""
 GOODBYE_S: Final = 4.0
 """From the end of a charge until the connector is pulled."""
+NO_CURRENT_A: Final = 1.0
 REST_S: Final = 60.0
 """From pulling the connector until everything has to be at rest."""
 
@@ -181,7 +182,8 @@ def _over(world: PluggedWorld) -> bool:
 
 def _at_rest(world: PluggedWorld) -> bool:
     """Nothing flows, nothing is closed, and both plugs know that they are alone, where a pilot still tells them."""
-    if not world.watcher.at_rest:
+    welded = world.bench.station.relay.welded and abs(world.current_a) < NO_CURRENT_A
+    if not (world.watcher.at_rest or welded):  # a welded contactor leaves the mains at the outlet
         return False
     station, car = world.station, world.car
     outlet = station.gone or station.plug.plug.state in (Outlet.EMPTY, Outlet.FAULTED)
