@@ -19,7 +19,7 @@ TEST_STAMP := $(VENV)/.installed-test
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types layers cover smoke examples docs bench interop fuzz sim changelog clean
+.PHONY: help demo test check format lint types layers cover smoke examples docs bench interop fuzz sim plug changelog clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -66,6 +66,9 @@ test: $(TEST_STAMP) ## all tests that need no other implementation
 sim: $(RUN_STAMP) ## RUNS seeds with faults for each service and control mode, from SEED on
 	$(BIN)/python -m iso15118.sim.soak --first $(SEED) --seeds $(RUNS) --jobs 2
 
+plug: $(RUN_STAMP) ## RUNS seeds from plug to unplug, with mishaps, for each service and control mode
+	$(BIN)/python -m iso15118.sim.soak --plug --first $(SEED) --seeds $(RUNS) --jobs 2
+
 fuzz: $(TEST_STAMP) ## property tests with many random examples (SEED=n repeats a run)
 	$(BIN)/python -m pytest -m "hypothesis and not interop" --hypothesis-profile=fuzz --hypothesis-seed=$(SEED) -o timeout=0 $(PYTEST_ARGS)
 
@@ -98,6 +101,7 @@ cover: $(DEV_STAMP) ## tests, with branch coverage of all that decides
 
 smoke: $(RUN_STAMP) ## a few simulated sessions
 	$(BIN)/iso15118 simulate --seed $(SEED) --runs 5 --faults
+	$(BIN)/iso15118 simulate --plug --seed $(SEED) --runs 3 --faults
 
 examples: $(RUN_STAMP) ## every example runs
 	@set -e; for script in $(sort $(wildcard examples/[0-9]*.py)); do echo "== $$script"; $(BIN)/python $$script; done
