@@ -31,6 +31,8 @@ VIRTUAL: Final = "virtual"
 VIRTUAL_FEED_W: Final = 10_000.0
 """What a virtual car gives back and a virtual AC station takes, where the service lets them."""
 VIRTUAL_FEED_A: Final = 25.0
+ENERGISING: Final = ("contactor", "supply", "charger")
+"""Roles whose devices put voltage or power on a cable."""
 PRICE: Final = 0.39
 FEED_IN: Final = 0.08
 
@@ -52,6 +54,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="match over this modem (SLAC): an interface, serial:///dev/ttyS2, or udp:8462 for a simulated one; "
         f"without --hardware the rest is {VIRTUAL}",
+    )
+    parser.add_argument(
+        "--allow-mixed",
+        action="store_true",
+        help="let real devices energise although the pilot is simulated; for drivers on the bench",
     )
 
 
@@ -109,7 +116,7 @@ async def station(args: argparse.Namespace, config: SeccConfig) -> AsyncIterator
     bench = car_haunted_bench(dc=config.dc)
     devices = bench.evse() if _is_virtual(args) else build.load_evse(args.hardware, bench=bench)
     devices.check(dc=config.dc)
-    ghost = GhostCar(bench) if _stands_on(bench, "evse", devices.pilot) else None
+    ghost = GhostCar(bench) if _is_haunted(args, bench, "evse", devices) else None
     limits = _station_limits(args, ghost is not None and not config.dc)
     async with _opened(args, devices) as hardware:
         controller: HalEvse = HalEvse(hardware, limits, asyncio.get_running_loop().time, _Everybody())
@@ -127,7 +134,7 @@ async def car(args: argparse.Namespace, config: EvccConfig) -> AsyncIterator[Rig
     bench = station_haunted_bench(dc=dc)
     devices = bench.ev() if _is_virtual(args) else build.load_ev(args.hardware, bench=bench)
     devices.check(dc=dc)
-    ghost = GhostStation(bench) if _stands_on(bench, "ev", devices.pilot) else None
+    ghost = GhostStation(bench) if _is_haunted(args, bench, "ev", devices) else None
     limits = _car_limits(args, ghost is not None and config.services[0].bidirectional)
     async with _opened(args, devices) as hardware:
         clock = asyncio.get_running_loop().time
@@ -135,9 +142,25 @@ async def car(args: argparse.Namespace, config: EvccConfig) -> AsyncIterator[Rig
         yield Rig(controller, hardware.port, _sinks(ghost))
 
 
-def _stands_on(bench: Bench, side: str, pilot: object) -> bool:
-    """Whether this pilot is a piece of the bench: then nobody is at the other end of the cable."""
-    return bench.device(side, "pilot") is pilot
+def _is_haunted(args: argparse.Namespace, bench: Bench, side: str, devices: Any) -> bool:
+    """Whether a ghost has to play the other side: where the pilot is simulated, nobody is at the end of the cable.
+
+    UsageError where real devices would energise for a ghost, unless that was allowed by name.
+    """
+    virtual = bench.roles(side)
+    if devices.pilot is not virtual["pilot"]:
+        return False
+    real = [
+        role
+        for role in ENERGISING
+        if (device := getattr(devices, role, None)) is not None and device is not virtual.get(role)
+    ]
+    if real and not args.allow_mixed:
+        raise UsageError(
+            f"the pilot is simulated, but {' and '.join(real)} would be real: voltage would follow a partner that is not "
+            "there. Use a real pilot, or allow it with --allow-mixed where nothing dangerous is connected"
+        )
+    return True
 
 
 def _is_virtual(args: argparse.Namespace) -> bool:

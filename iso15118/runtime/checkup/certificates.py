@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from iso15118.runtime.checkup.findings import Finding, error, note, ok, warning
+from iso15118.runtime.checkup.findings import Finding, error, ok, warning
 
 if TYPE_CHECKING:
     from certs.identity import Identity
@@ -18,13 +18,8 @@ _RENEW: Final = "Renew it; `iso15118 pki renew` does that for a test PKI"
 
 def check_certificates(folder: Path, at: datetime.datetime) -> Iterator[Finding]:
     """Every identity in a PKI, or the one a directory is; `at` is now (with zone)."""
-    try:
-        from certs import directory
-    except ImportError as problem:
-        yield note(
-            "certificates", f"not checked: {problem.name} is missing", next_step="pip install cryptography"
-        )
-        return
+    from certs import directory
+
     paths = list(directory.identities(folder))
     if not paths:
         yield error(

@@ -1,7 +1,6 @@
 """The clock, and certificates by it."""
 
 import datetime
-import sys
 
 import pytest
 
@@ -81,10 +80,3 @@ def test_a_broken_identity(pki, tmp_path):
 def test_an_empty_directory(tmp_path):
     (finding,) = check_certificates(tmp_path, NOW)
     assert finding.level is Level.ERROR
-
-
-def test_without_the_package_nothing_is_checked(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "certs", None)
-    (finding,) = check_certificates(tmp_path, NOW)
-    assert finding.level is Level.NOTE
-    assert "not checked" in finding.found

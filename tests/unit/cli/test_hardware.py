@@ -66,6 +66,18 @@ def test_a_file_that_does_not_fit_the_services(run, tmp_path):
     assert "supply" in err
 
 
+def test_a_simulated_pilot_does_not_energise_real_devices_unless_that_is_allowed(run, tmp_path):
+    file = tmp_path / "station.toml"
+    file.write_text('energy = "dc"\nvirtual = true\n[supply]\ndriver = "infypower"\nurl = "can://can77"\n')
+    call = ("charger", "--interface", "lo", "--insecure-no-tls", "--hardware", file)
+    code, _, err = run(*call)
+    assert code == USAGE
+    assert "supply would be real" in err
+    code, _, err = run(*call, "--allow-mixed")
+    assert code == FAILED, "there is no such bus"
+    assert "can77" in err
+
+
 def blocks_of_the_manual():
     text = (PROJECT / "docs" / "hardware.md").read_text(encoding="utf-8")
     return re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
