@@ -14,10 +14,10 @@ from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
 from iso15118.exi.compiler import compile_kind, global_element
-from iso15118.exi.record import value_class
 from iso15118.exi.scalars import ScalarCodec, codec_for
 from iso15118.exi.schema import Field, Scalar, TypeInfo, V2GEnum, fields_of, info_of
 from iso15118.exi.tables import Kind, QName
+from iso15118.record import value_class
 
 XML_NAMESPACE: Final = "http://www.w3.org/XML/1998/namespace"
 XSI_NAMESPACE: Final = "http://www.w3.org/2001/XMLSchema-instance"

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from iso15118.exi.record import value_class
 from iso15118.exi.schema import Field, Group, fields_of, info_of
+from iso15118.record import value_class
 
 ANY = "*"
 """The alternative of a choice that is a wildcard."""

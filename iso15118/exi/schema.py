@@ -21,7 +21,7 @@ import typing
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar, Union, dataclass_transform
 
-from iso15118.exi.record import record, value_class
+from iso15118.record import record, value_class
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Protocol, TypeVar, dataclass_transform
 
 from iso15118.errors import FramingError
+from iso15118.record import record
 
 T = TypeVar("T")
 
@@ -258,7 +259,7 @@ def message(mmtype: int, oui: bytes = b"", mmv: int = AV_1_1) -> Callable[[type[
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,))
 def row(cls: type[T]) -> type[T]:
     """Declare what stands several times in a message: a frozen dataclass with keyword-only fields."""
-    return dataclass(frozen=True, slots=True, kw_only=True)(cls)
+    return record(cls)
 
 
 @message(0xFFFF)

@@ -39,6 +39,7 @@ def _equip(made: Any) -> Any:
     made.__layout__ = tuple(
         (field.name, getattr(made, field.name).__set__, field.default) for field in dataclasses.fields(made)
     )
+    made.__shown__ = tuple(field.name for field in dataclasses.fields(made) if field.repr)
     made.__values__ = _reader(tuple(name for name, _, _ in made.__layout__))
     for method in (_init, _repr, _eq, _hash, _setattr, _delattr, _reduce):
         setattr(made, f"__{method.__name__.strip('_')}__", method)
@@ -71,7 +72,7 @@ def _init(self: Any, **values: Any) -> None:
 
 
 def _repr(self: Any) -> str:
-    values = ", ".join(f"{name}={getattr(self, name)!r}" for name, _, _ in self.__layout__)
+    values = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__shown__)
     return f"{type(self).__name__}({values})"
 
 
