@@ -146,6 +146,14 @@ class SlacTimers:
     settle_s: float = 10.0  # the link is taken for granted after, where no modem answers any poll
     amp_map_s: float = 0.2  # TT_amp_map_exchange
 
+    def __post_init__(self) -> None:
+        for timer in dataclasses.fields(self):
+            value, may_be_zero = getattr(self, timer.name), timer.name in _MAY_BE_ZERO
+            _check(self, timer.name, value > 0 or (may_be_zero and value == 0), "above 0 s")
+
+
+_MAY_BE_ZERO: Final = ("collect_s", "sounding_grace_s", "last_sound_s", "link_ready_s", "early_parm_s")
+
 
 _STRICT: Final[dict[str, float]] = {
     "match_response_s": 0.2,
@@ -235,6 +243,7 @@ class EvPlugConfig:
     """The plug of one inlet. Times in s (ISO 15118-3)."""
 
     settle_s: float = 0.2  # T_conn_init_HLC
+    leave_s: float = 0.5  # within TP_match_leave
     toggle_s: float = 0.3  # one level of a wake-up toggle, 200 to 400 ms
     wake_s: float = 8.0  # T_conn_max_comm: the duty cycle comes back within
     wake_attempts: int = 3
@@ -320,6 +329,9 @@ class EvccConfig(_FromToml):
     `services` by preference decides which ProtocolNamespaces are offered and which service is
     wanted. `loop_interval_s` is the pause between a charge loop response and the next request;
     the standard allows 0.25 s at most [V2G20-1499]. `plug` and `slac` matter where the stack owns the plug.
+    `authorization` by preference; PnC is tried with each contract in the wallet that the station takes, and what comes
+    after it where all are refused. `install_contracts` fetches contracts where none fits or one is about to end, at most
+    `maximum_contracts`, those in `prioritized_emaids` first.
     """
 
     evcc_id: str = "WMIV1234567890ABCDEX"
@@ -330,6 +342,11 @@ class EvccConfig(_FromToml):
     pre_charge_tolerance_v: float = 10.0
     welding_detection: bool = True
     supporting_points: int = 1024
+    authorization: tuple[Literal["EIM", "PnC"], ...] = ("EIM",)
+    install_contracts: bool = False
+    maximum_contracts: int = 4
+    prioritized_emaids: tuple[str, ...] = ()
+    quirks: tuple[Quirk, ...] = ()
     time_unit: Literal["us", "s"] = "us"
     meter_info_every: int = 10
     insecure_no_tls: bool = False
@@ -346,6 +363,12 @@ class EvccConfig(_FromToml):
         _check(self, "services", usable, "AC, AC_BPT, DC, DC_BPT, MCS, MCS_BPT")
         _check(self, "evcc_id", 1 <= len(self.evcc_id) <= 255, "1 to 255 characters")
         _check(self, "discovery_cycles", self.discovery_cycles >= 1, "1 or more")
+        means = len(set(self.authorization)) == len(self.authorization) > 0
+        _check(self, "authorization", means, "EIM, PnC or both, each once")
+        installs = not self.install_contracts or "PnC" in self.authorization
+        _check(self, "install_contracts", installs, "true only with PnC in authorization")
+        _check(self, "maximum_contracts", 1 <= self.maximum_contracts <= 255, "1 to 255")
+        _check(self, "prioritized_emaids", len(self.prioritized_emaids) <= 8, "at most 8 contracts")
         _check(self, "supporting_points", 12 <= self.supporting_points <= 1024, "12 to 1024")
         _check(self, "loop_interval_s", 0 <= self.loop_interval_s <= 0.25, "0 to 0.25 s")
         _check(self, "max_payload", 1024 <= self.max_payload <= 2**24, "1024 to 16777216 octets")

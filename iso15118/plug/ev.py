@@ -26,6 +26,7 @@ class State(enum.Enum):
     MATCHING = enum.auto()  # SLAC under way
     LINKED = enum.auto()  # in one network, looking for the charger
     SESSION = enum.auto()  # talking to it
+    LEAVING = enum.auto()  # terminated: what is still on its way arrives before the network is left
     DONE = enum.auto()  # terminated; until unplugged
     PAUSING = enum.auto()  # paused, the charger still oscillates
     ASLEEP = enum.auto()  # paused, steady +12 V
@@ -215,13 +216,17 @@ TABLE: Final[dict[State, Row[State]]] = {
     ),
     State.SESSION: Row(
         {
-            Report.SESSION_DONE: State.DONE,
+            Report.SESSION_DONE: State.LEAVING,
             Report.SESSION_PAUSED: State.PAUSING,
             Report.SESSION_BROKEN: State.BROKEN,
             Report.LINK_LOST: State.BROKEN,
             **_LOST,
         },
         communicate=True,
+    ),
+    State.LEAVING: Row(
+        {TIMER: State.DONE, Signal.STEADY: State.DONE, Report.LINK_LOST: State.DONE, **_LOST},
+        lasts="leave_s",
     ),
     State.DONE: Row(
         {Signal.WAKE: _P.wake},

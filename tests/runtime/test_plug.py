@@ -25,7 +25,7 @@ from iso15118.sim.realtime import BenchCar, BenchStation
 pytestmark = [pytest.mark.asyncio, pytest.mark.runtime]
 
 QUICK_OUTLET = EvsePlugConfig(plugged_s=0.05, step_ef_s=0.05, step_x1_s=0.05, hold_x1_s=0.02, end_s=0.05)
-QUICK_INLET = EvPlugConfig(settle_s=0.02, resetup_s=0.2, retry_s=0.2)
+QUICK_INLET = EvPlugConfig(settle_s=0.02, leave_s=0.02, resetup_s=0.2, retry_s=0.2)
 
 
 class PilotStation(BenchStation):

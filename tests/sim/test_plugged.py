@@ -28,7 +28,16 @@ def test_from_plug_to_unplug(energy, control):
     run = plug_in(energy, control, seed=1)
     assert run.ok, run.explain()
     assert run.states("secc") == ["PLUGGED", "MATCHING", "LINKED", "SESSION", "ENDING", "ENDED", "EMPTY"]
-    assert run.states("evcc") == ["WAITING", "SETTLING", "MATCHING", "LINKED", "SESSION", "DONE", "UNPLUGGED"]
+    assert run.states("evcc") == [
+        "WAITING",
+        "SETTLING",
+        "MATCHING",
+        "LINKED",
+        "SESSION",
+        "LEAVING",
+        "DONE",
+        "UNPLUGGED",
+    ]
     assert run.delivered_wh > 0.1
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from iso15118.config import EvccConfig, EvccTimers, SeccConfig, SeccTimers
+from iso15118.config import EvccConfig, EvccTimers, SeccConfig, SeccTimers, SlacTimers
 from iso15118.control.common import ControlMode, EnergyService
 from iso15118.errors import ConfigError
 
@@ -129,3 +129,11 @@ def test_a_configuration_is_a_value() -> None:
     assert SeccConfig() == SeccConfig()
     with pytest.raises(AttributeError):
         SeccConfig().evse_id = "other"  # type: ignore[misc]
+
+
+def test_times_of_matching_are_above_zero():
+    assert SlacTimers(sounding_grace_s=0.0).sounding_grace_s == 0.0
+    with pytest.raises(ConfigError, match="match_response_s"):
+        SlacTimers(match_response_s=0.0)
+    with pytest.raises(ConfigError, match=r"slac\.timers\.join_s"):
+        SeccConfig.from_dict({"slac": {"timers": {"join_s": -1.0}}})

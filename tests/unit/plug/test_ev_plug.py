@@ -72,7 +72,8 @@ def test_a_charge_from_plug_to_unplug():
     assert inlet.wait(0.1) == [DLink.MATCH]
     assert inlet.report(Report.LINK_UP) == [DLink.MATCH, Communicate(True)]
     inlet.report(Report.SESSION_BEGUN)
-    assert inlet.report(Report.SESSION_DONE) == [Communicate(False), DLink.TERMINATE]
+    assert inlet.report(Report.SESSION_DONE) == [Communicate(False)]
+    assert inlet.wait(0.5) == [DLink.TERMINATE]
     inlet.level(duty=100.0)
     assert inlet.state is State.DONE
     inlet.level(duty=None)
