@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 Address = tuple[str, int]
 
 
-def show(path: Path, *, as_json: bool) -> int:
+def show(path: Path, *, as_json: bool, keylog: Path | None = None) -> int:
     """Print the timeline of `path`. A capture without any message is told on stderr and no failure."""
     from iso15118 import trace
 
-    items = trace.open(path)
+    items = trace.open(path, keylog)
     count = 0
     for line in _json_lines(items) if as_json else _text_lines(items):
         print(line)

@@ -6,12 +6,14 @@ starts with 01fe and tells its schema set by its payload type; bare EXI needs --
   iso15118 decode 01fe800400000011802c040000000000000000080e2cfaa062
   iso15118 decode --schema dc --xml 802c040000000000000000080e2cfaa062
   iso15118 decode plugfest.pcapng --json
+  iso15118 decode plugfest.pcapng --keylog tls.keys
   iso15118 decode --jsonl < vectors.jsonl
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help='lines {"id","schema","exi","fragment"?} into lines {"id","root","xml"} or {"id","error"}',
     )
     parser.add_argument("--json", action="store_true", help="of a capture: one JSON object a line")
+    parser.add_argument(
+        "--keylog",
+        type=Path,
+        metavar="FILE",
+        help="of a capture: secrets of TLS (NSS key log), to read what is in it",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,19 +53,21 @@ def run(args: argparse.Namespace) -> int:
     path = inputs.capture_file(args.input)
     data = b"" if path else inputs.read_octets(args.input)
     if path or inputs.is_capture(data):
-        return _capture(path, data, as_json=args.json)
+        return _capture(path, data, args)
+    if args.keylog is not None:
+        raise UsageError("--keylog opens TLS in a capture; this is none")
     for text in _rendered(data, args):
         print(text)
     return OK
 
 
-def _capture(path: Path | None, data: bytes, *, as_json: bool) -> int:
+def _capture(path: Path | None, data: bytes, args: argparse.Namespace) -> int:
     from iso15118.cli import capture
 
-    if path is not None:
-        return capture.show(path, as_json=as_json)
-    with capture.as_file(data) as made:
-        return capture.show(made, as_json=as_json)
+    with contextlib.ExitStack() as stack:
+        if path is None:
+            path = stack.enter_context(capture.as_file(data))
+        return capture.show(path, as_json=args.json, keylog=args.keylog)
 
 
 def _rendered(data: bytes, args: argparse.Namespace) -> Iterator[str]:

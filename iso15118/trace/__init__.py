@@ -1,9 +1,10 @@
 """Reading recorded charging sessions: packet captures in, decoded messages out.
 
-    for item in iso15118.trace.open("plugfest.pcapng"):
+    for item in iso15118.trace.open("plugfest.pcapng", keylog="tls.keys"):
         print(item.t, item.direction, item.message or item.error)
 
-Reads files only; it never captures, never sends and never decrypts. Start with `timeline.py`.
+Reads files only; it never captures and never sends. TLS is opened with secrets that somebody logged, by nothing else.
+Start with `timeline.py`.
 """
 
 from iso15118.trace.pcap import CaptureError

@@ -33,6 +33,8 @@ _INTERFACE: Final = 1
 _OBSOLETE_PACKET: Final = 2
 _SIMPLE_PACKET: Final = 3
 _ENHANCED_PACKET: Final = 6
+_SECRETS: Final = 10
+_TLS_KEY_LOG: Final = 0x544C534B
 _OPTION_RESOLUTION: Final = 9
 _OPTION_OFFSET: Final = 14
 
@@ -63,8 +65,8 @@ class CapturedFrame:
     data: bytes
 
 
-def read_frames(path: str | Path) -> Iterator[CapturedFrame]:
-    """The frames of a capture, read as they are asked for.
+def read_frames(path: str | Path, secrets: list[bytes] | None = None) -> Iterator[CapturedFrame]:
+    """The frames of a capture, read as they are asked for. `secrets` takes the key logs of TLS that stand between them.
 
     CaptureError where the file cannot be read or is no capture (at once), or is damaged (behind the last
     whole frame).
@@ -77,10 +79,10 @@ def read_frames(path: str | Path) -> Iterator[CapturedFrame]:
         raise CaptureError(str(path), error.strerror or str(error)) from error
     if magic != _PCAPNG_MAGIC and magic not in _PCAP_MAGICS:
         raise CaptureError(str(path), "neither pcap nor pcapng" if magic else "an empty file")
-    return _frames(path)
+    return _frames(path, [] if secrets is None else secrets)
 
 
-def _frames(path: Path) -> Iterator[CapturedFrame]:
+def _frames(path: Path, secrets: list[bytes]) -> Iterator[CapturedFrame]:
     with path.open("rb") as file:
         source = _Source(file, str(path))
         order = _PCAP_MAGICS.get(source.read(4))
@@ -88,7 +90,7 @@ def _frames(path: Path) -> Iterator[CapturedFrame]:
             yield from _pcap_frames(source, *order)
         else:
             file.seek(0)
-            yield from _pcapng_frames(source)
+            yield from _pcapng_frames(source, secrets)
 
 
 @dataclass(slots=True)
@@ -147,7 +149,7 @@ class _Section:
     interfaces: list[_Interface] = field(default_factory=list)
 
 
-def _pcapng_frames(source: _Source) -> Iterator[CapturedFrame]:
+def _pcapng_frames(source: _Source, secrets: list[bytes]) -> Iterator[CapturedFrame]:
     section = _Section("<")
     while head := source.read_or_end(8):
         if head[:4] == _PCAPNG_MAGIC:
@@ -158,6 +160,8 @@ def _pcapng_frames(source: _Source) -> Iterator[CapturedFrame]:
         try:
             if block_type == _INTERFACE:
                 section.interfaces.append(_interface(body, section.order))
+            elif block_type == _SECRETS:
+                secrets.extend(_key_log(body, section.order))
             elif frame := _packet(block_type, body, section):
                 yield frame
         except (struct.error, IndexError) as error:
@@ -178,6 +182,12 @@ def _block_body(source: _Source, length: int, already_read: int) -> bytes:
     if length < already_read + 4 or length % 4:
         raise source.damage(f"block length {length}")
     return source.read(length - already_read)[:-4]
+
+
+def _key_log(body: bytes, order: str) -> Iterator[bytes]:
+    kind, length = struct.unpack_from(order + "II", body)
+    if kind == _TLS_KEY_LOG:
+        yield body[8 : 8 + length]
 
 
 def _interface(body: bytes, order: str) -> _Interface:

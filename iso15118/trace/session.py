@@ -7,7 +7,7 @@ next segment that begins with a V2GTP header, and tells what it could not read.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,7 +18,10 @@ from iso15118.messages.payloads import HANDSHAKE, Phase, schema_by_type, schema_
 from iso15118.messages.registry import SETS, schema_set
 from iso15118.messages.sap import ResponseCode, SupportedAppProtocolReq, SupportedAppProtocolRes
 from iso15118.trace.packets import Address
+from iso15118.trace.secrets import Secrets
+from iso15118.trace.suites import UnreadableError
 from iso15118.trace.tcp import Chunk
+from iso15118.trace.tls import TlsReader
 from iso15118.wire.v2gtp import Frame, FrameReader, Ignored, PayloadType, Received
 
 TRACE_MAX_PAYLOAD: Final = 1 << 20
@@ -83,10 +86,21 @@ class Conversation:
     """Turns the ordered octets of both directions into items.
 
     `announced`: an SDP answer named this port, so the connection is a charging session whatever it
-    carries. `from_start`: the recording holds the opening of the connection.
+    carries. `from_start`: the recording holds the opening of the connection. `secrets` gives what is known for
+    connections with TLS; it is asked when the first one comes.
     """
 
-    def __init__(self, a: Address, b: Address, announced: bool, from_start: bool) -> None:
+    def __init__(
+        self,
+        a: Address,
+        b: Address,
+        announced: bool,
+        from_start: bool,
+        secrets: Callable[[], Secrets] = Secrets,
+    ) -> None:
+        self._secrets = secrets
+        self._tls: TlsReader | None = None
+        self._inner: Conversation | None = None
         self._lanes = {a: _Lane(a, b), b: _Lane(b, a)}
         self._announced = announced
         self._from_start = from_start
@@ -96,7 +110,7 @@ class Conversation:
 
     def feed(self, src: Address, chunk: Chunk) -> Iterator[TraceItem]:
         """The items completed by a chunk that `src` sent."""
-        if self.content in (Content.FOREIGN, Content.TLS):
+        if self.content is Content.FOREIGN:
             return
         lane = self._lanes[src]
         data = lane.head + chunk.data
@@ -108,6 +122,8 @@ class Conversation:
             yield from self._classify(lane, chunk.t, data)
         if self.content is Content.V2GTP:
             yield from self._read(lane, chunk, data)
+        elif self._tls is not None:
+            yield from self._decrypt(self._tls, lane, chunk, data)
 
     def _classify(self, lane: _Lane, t: float, data: bytes) -> Iterator[TraceItem]:
         """Decide from the first octets; a recording that begins within may need more than one try."""
@@ -116,11 +132,24 @@ class Conversation:
             self.content = Content.V2GTP
         elif session and data[0] in _TLS_RECORD_TYPES and data[1] == 3:
             self.content = Content.TLS
-            yield TraceItem(t, lane.src, lane.dst, error="a TLS connection: its messages are encrypted")
+            self._tls = TlsReader(self._secrets())
         elif self._from_start:
             self.content = Content.FOREIGN
             if self._announced:
                 yield TraceItem(t, lane.src, lane.dst, error="neither V2GTP nor TLS", raw=data)
+
+    def _decrypt(self, tls: TlsReader, lane: _Lane, chunk: Chunk, data: bytes) -> Iterator[TraceItem]:
+        """Records of TLS: what they carry is a conversation of its own."""
+        try:
+            if chunk.missing:
+                raise UnreadableError(f"{chunk.missing} octets are missing in the recording")
+            for plain in tls.feed(lane.src, data):
+                if self._inner is None:
+                    self._inner = Conversation(lane.src, lane.dst, announced=True, from_start=True)
+                yield from self._inner.feed(lane.src, Chunk(chunk.t, plain))
+        except UnreadableError as error:
+            self._tls = None
+            yield TraceItem(chunk.t, lane.src, lane.dst, error=f"a TLS connection: {error}")
 
     def _read(self, lane: _Lane, chunk: Chunk, data: bytes) -> Iterator[TraceItem]:
         if chunk.missing:

@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from iso15118.errors import FramingError
 from iso15118.trace.packets import Address, TcpSegment, UdpDatagram, parse
 from iso15118.trace.pcap import CapturedFrame, CaptureError, read_frames
+from iso15118.trace.secrets import Secrets
 from iso15118.trace.session import Conversation, TraceItem
 from iso15118.trace.tcp import Chunk, StreamAssembler
 from iso15118.wire import sdp
 from iso15118.wire.v2gtp import HEADER_LENGTH, decode_header
 
 
-def open_capture(path: str | Path) -> Iterator[TraceItem]:
+def open_capture(path: str | Path, keylog: str | Path | None = None) -> Iterator[TraceItem]:
     """The messages of a pcap or pcapng file, decoded as they are asked for.
 
-    CaptureError at once where `path` is no capture. Damage further on ends the sequence with an item
-    that tells it.
+    Connections with TLS are opened with the secrets of the file `keylog`, and with those the recording carries along.
+    CaptureError at once where `path` is no capture, ConfigError where `keylog` is no key log. Damage further on ends
+    the sequence with an item that tells it.
     """
-    return timeline(read_frames(path))
+    given = Secrets()
+    if keylog is not None:
+        given.add_file(keylog)
+
+    @functools.cache
+    def secrets() -> Secrets:
+        given.add_recorded(path)
+        return given
+
+    return timeline(read_frames(path), secrets)
 
 
-def timeline(frames: Iterable[CapturedFrame]) -> Iterator[TraceItem]:
-    """The messages in captured frames, in the order in which they were completed."""
-    recording = _Recording()
+def timeline(
+    frames: Iterable[CapturedFrame], secrets: Callable[[], Secrets] = Secrets
+) -> Iterator[TraceItem]:
+    """The messages in captured frames, in the order in which they were completed.
+
+    `secrets` is asked for what opens TLS when the first such connection comes.
+    """
+    recording = _Recording(secrets)
     damage: CaptureError | None = None
     try:
         for frame in frames:
@@ -41,11 +58,11 @@ def timeline(frames: Iterable[CapturedFrame]) -> Iterator[TraceItem]:
 class _Connection:
     """A TCP connection: both directions put in order, and what they mean."""
 
-    def __init__(self, segment: TcpSegment, announced: bool) -> None:
+    def __init__(self, segment: TcpSegment, announced: bool, secrets: Callable[[], Secrets]) -> None:
         a, b = segment.src, segment.dst
         self.opened_by = segment.sequence if segment.syn else None
         self._streams = {a: StreamAssembler(), b: StreamAssembler()}
-        self._conversation = Conversation(a, b, announced, from_start=segment.syn)
+        self._conversation = Conversation(a, b, announced, from_start=segment.syn, secrets=secrets)
 
     def feed(self, t: float, segment: TcpSegment) -> Iterator[TraceItem]:
         stream = self._streams[segment.src]
@@ -66,8 +83,9 @@ class _Connection:
 class _Recording:
     """All that is known while frames go by."""
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Callable[[], Secrets]) -> None:
         self.t = 0.0
+        self._secrets = secrets
         self._announced: set[Address] = set()
         self._connections: dict[frozenset[Address], _Connection] = {}
 
@@ -103,5 +121,5 @@ class _Recording:
             connection = None
         if connection is None:
             announced = not self._announced.isdisjoint(key)
-            connection = self._connections[key] = _Connection(segment, announced)
+            connection = self._connections[key] = _Connection(segment, announced, self._secrets)
         yield from connection.feed(self.t, segment)

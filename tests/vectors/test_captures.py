@@ -13,6 +13,7 @@ from iso15118.exi.codec import encode
 from iso15118.messages import namespaces as ns
 from iso15118.messages.registry import schema_set
 from iso15118.trace import TraceItem
+from iso15118.trace.secrets import Secrets
 from iso15118.wire import sdp
 
 pytestmark = pytest.mark.vectors
@@ -116,19 +117,46 @@ def test_the_iso20_session_message_by_message(captures: Path) -> None:
     assert times == sorted(times)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        TLS,
-        "dsV2Gshark/ISO-2_AC_PnC_TLS_Contract_MeteringReceipt_DS5366_RiseV2G.pcapng",
-        "dsV2Gshark/ISO-2_DC_PnC_TLS_CertInstallation_DS5366_RiseV2G.pcapng",
-        "dsV2Gshark/ISO-2_DC_PnC_TLS_Contract_DS5366_RiseV2G.pcapng",
-    ],
-)
-def test_encrypted_sessions_are_told_as_such(captures: Path, name: str) -> None:
-    items = list(opened(captures / name))
+# Encrypted recordings: their messages as the index of the recordings has them.
+ENCRYPTED = {
+    TLS: 112,
+    "dsV2Gshark/ISO-2_AC_PnC_TLS_Contract_MeteringReceipt_DS5366_RiseV2G.pcapng": 62,
+    "dsV2Gshark/ISO-2_DC_PnC_TLS_CertInstallation_DS5366_RiseV2G.pcapng": 194,
+    "dsV2Gshark/ISO-2_DC_PnC_TLS_Contract_DS5366_RiseV2G.pcapng": 190,
+}
+
+
+@pytest.mark.parametrize("keylog", [False, True], ids=["secrets sent along", "key log"])
+@pytest.mark.parametrize("name", ENCRYPTED)
+def test_encrypted_sessions_are_opened_and_decode_completely(
+    captures: Path, name: str, keylog: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if keylog:
+        monkeypatch.setattr(Secrets, "add_recorded", lambda *_: None)
+    path = captures / name
+    if not path.is_file():
+        pytest.skip(f"the recording {path.name} is not there")
+    items = list(trace.open(path, f"{path}.keylog" if keylog else None))
     assert [i.name for i in items[:2]] == ["SdpRequest", "SdpResponse"]
-    assert [i.error for i in items[2:]] == ["a TLS connection: its messages are encrypted"]
+    messages = items[2:]
+    assert len(messages) == ENCRYPTED[name]
+    for item in messages:
+        assert item.schema is not None
+        if item.schema in (ns.ISO2, ns.DIN):
+            assert "not supported yet" in (item.error or "")
+        else:
+            assert item.error is None
+            assert encode(item.message, schema_set(item.schema)) == item.raw
+    if name == TLS:
+        assert messages[-1].name == "SessionStopRes"
+
+
+def test_without_secrets_a_session_is_told_as_encrypted(
+    captures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Secrets, "add_recorded", lambda *_: None)
+    errors = [i.error for i in opened(captures / TLS) if i.error]
+    assert errors == ["a TLS connection: its messages are encrypted, and no key log was given"]
 
 
 def test_no_recording_is_left_unread(captures: Path) -> None:
