@@ -8,14 +8,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from iso15118 import events
 from iso15118.config import EvccConfig
 from iso15118.control.ev import CloseContactor, Command, Deenergise, EvState, OpenContactor, SetPilot
-from iso15118.errors import CodecError
+from iso15118.errors import CodecError, LocalProtocolError
 from iso15118.evcc.iso20.session import session
-from iso15118.evcc.vocabulary import Ev, Exchange, Operation, Query, Raw, SessionOver, Sleep, Until
+from iso15118.evcc.vocabulary import (
+    Aside,
+    Ev,
+    Exchange,
+    Operation,
+    Query,
+    Raw,
+    SessionOver,
+    Sleep,
+    Until,
+)
 from iso15118.events import EndReason, Fault
 from iso15118.exi.codec import decode, encode
 from iso15118.exi.schema import info_of
@@ -38,15 +48,21 @@ from iso15118.machine import (
     Update,
     Utc,
 )
-from iso15118.messages.iso20.exchanges import exchange_of
+from iso15118.messages.iso20.exchanges import exchange_of, is_failure
+from iso15118.messages.iso20.types import V2GResponse
 from iso15118.messages.payloads import HANDSHAKE, Phase, schema_for
 from iso15118.messages.registry import schema_set
 from iso15118.messages.sap import SupportedAppProtocolReq
+from iso15118.security.binding import ConnectionFacts, carries_iso20
 from iso15118.wire.v2gtp import Frame, FrameReader, Ignored, PayloadType, encode_frame
+
+if TYPE_CHECKING:
+    from iso15118.security.contracts import Wallet
 
 Procedure = Callable[[Ev], Awaitable[None]]
 
 MESSAGE: Final = "V2G_EVCC_Msg_Timeout"
+ASIDE: Final = "V2G_EVCC_Msg_Timeout of a side stream"
 COMMUNICATION_SETUP: Final = "V2G_EVCC_CommunicationSetup_Timeout"
 HARDWARE: Final = "hardware silence"
 PAUSE: Final = "procedure"
@@ -55,11 +71,16 @@ QUESTION_S: Final = 40.0
 """How long the controller may take: the time the standard gives the EVCC before its next request (Tables 215 to 217)."""
 
 
+_ASIDES: Final = (PayloadType.METERING_CONFIRMATION,)
+
+
 class EvccMachine:
     """One charging session on the car's side, from connection to close.
 
     Feed `LinkUp` once the connection stands, then `Update(EvState)`, `Bytes`, `Answer`,
     `PeerClosed`, `Stop`. `script` replaces the standard procedure. After `Close` nothing happens.
+    `tls` is what the TLS handshake found out, without which there is no session unless `insecure_no_tls` is
+    configured; `wallet` holds the contracts of Plug & Charge.
     """
 
     def __init__(
@@ -69,15 +90,27 @@ class EvccMachine:
         utc: Utc,
         script: Procedure | None = None,
         state: EvState | None = None,
+        *,
+        tls: ConnectionFacts | None = None,
+        wallet: Wallet | None = None,
     ) -> None:
         self._config = config
         self._reader = FrameReader(config.max_payload)
         self._timers = TimerBook()
         self._out: deque[Output] = deque()
-        self._ev = Ev(config, utc, self._emit, self._command, state=state or EvState())
+        self._ev = Ev(
+            config,
+            utc,
+            self._emit,
+            self._command,
+            wallet=wallet,
+            state=state or EvState(),
+            secure=carries_iso20(tls),
+        )
         self._script = script or session
         self._routine: Generator[Operation, Any, None] | None = None
         self._waiting: Operation | None = None
+        self._aside: type[V2GResponse] | None = None
         self._ended = False
         self._powered = False
         self._connected = False
@@ -142,6 +175,8 @@ class EvccMachine:
         if not self._ev.state.safe:
             self._unsafe()
             return
+        for quirk in self._config.quirks:
+            self._emit(events.Decision, what="quirk", why=quirk.value)
         self._timers.start(COMMUNICATION_SETUP, self._config.timers.communication_setup_s, self._ev.now)
         self._routine = self._script(self._ev).__await__()
         self._resume(None)
@@ -186,6 +221,9 @@ class EvccMachine:
                 if level(self._ev.state):
                     return True, True
                 self._timers.start(PAUSE, within_s, now)
+            case Aside(message=message, response=response):
+                self._send_aside(message, response)
+                return True, None
             case Query(question=question):
                 self._emit(events.QuestionAsked, question=question)
                 self._out.append(Ask(question))
@@ -243,11 +281,40 @@ class EvccMachine:
         self._emit(
             events.MessageReceived, message=message, exi=frame.payload, payload_type=int(frame.payload_type)
         )
+        if frame.payload_type in _ASIDES and self._aside is not None:
+            self._answered_aside(message)
+            return awaited
         if awaited:
             self._resume(message)
         else:
             self._finish(EndReason.PROTOCOL, Fault.REMOTE, f"{type(message).__name__} without a request")
         return False
+
+    # --- side stream --------------------------------------------------------------------------
+
+    def _send_aside(self, message: Any, response: type[V2GResponse]) -> None:
+        """Send beside the main stream, which goes on as if nothing were."""
+        if self._aside is not None:
+            raise LocalProtocolError("a side stream has one request at a time")
+        self._aside = response
+        self._ev.aside_pending = True
+        self._send(message)
+        self._timers.start(ASIDE, exchange_of(type(message)).evcc_timeout_s, self._ev.now)
+
+    def _answered_aside(self, message: Any) -> None:
+        """The response of the side stream: it is there, or it ends the session."""
+        expected, self._aside = self._aside, None
+        assert expected is not None
+        self._ev.aside_pending = False
+        self._timers.stop(ASIDE)
+        if not isinstance(message, expected):
+            detail = f"{type(message).__name__} in a side stream"
+            self._finish(EndReason.PROTOCOL, Fault.REMOTE, detail)
+        elif message.header.session_id != self._ev.session_id:
+            self._finish(EndReason.PROTOCOL, Fault.REMOTE, "the response carries another session id")
+        elif is_failure(message.response_code):
+            detail = f"{type(message).__name__}: {message.response_code}"
+            self._finish(EndReason.REFUSED, Fault.REMOTE, detail)
 
     # --- hardware and controller --------------------------------------------------------------
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from iso15118 import events
 from iso15118.config import EvccConfig
 from iso15118.control.common import ControlMode, EnergyService, Wish
-from iso15118.control.ev import Command, EvState, Question
+from iso15118.control.ev import AnyQuestion, Command, EvState
 from iso15118.events import EndReason, Fault
 from iso15118.machine import Utc
 from iso15118.messages.iso20.exchanges import exchange_of, is_failure
@@ -23,6 +23,9 @@ from iso15118.messages.iso20.numbers import stamp, utc_of
 from iso15118.messages.iso20.types import ChargeLoopReq, MessageHeader, V2GRequest, V2GResponse
 from iso15118.messages.sap import SupportedAppProtocolReq, SupportedAppProtocolRes
 from iso15118.units import Envelope
+
+if TYPE_CHECKING:  # cryptography is loaded where a contract is shown, and nowhere else
+    from iso15118.security.contracts import Contract, Wallet
 
 R = TypeVar("R", bound=V2GResponse)
 
@@ -93,10 +96,18 @@ class Until:
 class Query:
     """Ask the controller; resumes with its answer."""
 
-    question: Question
+    question: AnyQuestion
 
 
-Operation = Exchange | Raw | Sleep | Until | Query
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Send `message` beside the main stream and go on; the machine sees to its response."""
+
+    message: V2GRequest
+    response: type[V2GResponse]
+
+
+Operation = Exchange | Raw | Sleep | Until | Query | Aside
 
 
 @types.coroutine
@@ -113,7 +124,8 @@ class Ev:
     """What a procedure sees and says. One per session.
 
     The fields above the line are the session's memory, set by the procedures; those below are
-    kept up to date by the machine.
+    kept up to date by the machine. `wallet` holds the contracts, `contract` is the one that pays; `secure`
+    tells whether the connection may carry ISO 15118-20, `aside_pending` whether a side stream awaits its response.
     """
 
     config: EvccConfig
@@ -129,8 +141,13 @@ class Ev:
     evse_limits: Envelope = field(default_factory=Envelope)
     clock_ahead_s: float = 0.0
     phase: str = "SUPPORTED_APP_PROTOCOL"
+    wallet: Wallet | None = None
+    authorized: bool = False
+    contract: Contract | None = None
 
     state: EvState = field(default_factory=EvState)
+    secure: bool = False
+    aside_pending: bool = False
     now: float = 0.0
     stop_reason: str = ""
     last_stamp: int = 0
@@ -192,6 +209,10 @@ class Ev:
             self.fail("the response carries another session id")
         return answer
 
+    async def ask_aside(self, request: V2GRequest, response: type[V2GResponse]) -> None:
+        """Send `request` in its side stream and go on at once. One at a time; a refusal or silence ends the session."""
+        await _result_of(Aside(request, response))
+
     async def negotiate(self, request: SupportedAppProtocolReq) -> SupportedAppProtocolRes:
         """The SupportedAppProtocol exchange."""
         answer = await _result_of(Exchange(request, 2.0))
@@ -218,7 +239,7 @@ class Ev:
         """Wait for a level of our own hardware; False when `within_s` has passed."""
         return bool(await _result_of(Until(level, within_s)))
 
-    async def query(self, question: Question) -> Any:
+    async def query(self, question: AnyQuestion) -> Any:
         """Ask our own controller; an exception it raised ends the session.
 
         None where it does not answer in time, or where our side wants to stop meanwhile.

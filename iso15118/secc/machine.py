@@ -190,7 +190,8 @@ class SeccMachine:
         self._emit(
             events.MessageReceived, message=message, exi=frame.payload, payload_type=int(frame.payload_type)
         )
-        self._timers.stop(timers.SEQUENCE)
+        if frame.payload_type not in timers.ASIDES:
+            self._timers.stop(timers.SEQUENCE)
         self._lane, self._exi = (namespace, frame.payload_type), frame.payload
         if isinstance(message, SupportedAppProtocolReq):
             self._negotiate(message)
@@ -237,8 +238,11 @@ class SeccMachine:
 
     def _handler(self, request: V2GRequest) -> Handler | None:
         """Who serves `request` now; messages of another energy transfer's schema set nobody does."""
-        namespace, _ = self._lane
+        namespace, payload_type = self._lane
         if namespace not in (self._record.namespace, namespaces.COMMON_MESSAGES):
+            return None
+        aside = exchange_of(type(request)).payload_type in timers.ASIDES
+        if aside != (payload_type in timers.ASIDES):  # in the main stream it would prolong the loop's timer
             return None
         return handler_for(self._record.namespace, self._record.state, request)
 
@@ -313,6 +317,8 @@ class SeccMachine:
         if payload_type is PayloadType.APP_PROTOCOL:  # some EVs send CertificateInstallationReq this way
             payload_type = exchange.payload_type
         self._send(exi, payload_type, response)
+        if payload_type in timers.ASIDES:
+            return
         self._watch_processing(request, response)
         if exchange.secc_sequence_s < 1.0 and not is_failure(response.response_code):
             self._timers.start(timers.SEQUENCE, self._config.timers.loop_sequence_s, self._now)

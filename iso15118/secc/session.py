@@ -19,7 +19,13 @@ from iso15118.energy.offer import EnergyOffer, PlanStep
 from iso15118.events import EndReason, Fault
 from iso15118.machine import Entropy, Utc
 from iso15118.messages.iso20.numbers import stamp
-from iso15118.messages.iso20.types import MessageHeader, ResponseCode, V2GRequest, V2GResponse
+from iso15118.messages.iso20.types import (
+    MessageHeader,
+    MeterInfo,
+    ResponseCode,
+    V2GRequest,
+    V2GResponse,
+)
 from iso15118.secc.refusal import refuse
 from iso15118.security.binding import ConnectionFacts
 from iso15118.units import Envelope
@@ -75,7 +81,7 @@ class Record:
     switched off; `check_seen` once the insulation test was seen under way,
     `opening` while the contactor is on its way to open. `pending`/`answer`/`answered` are the open question to the controller.
     `binding` ties the session to the vehicle's TLS certificate (empty: there is none), `claim` is the contract that the
-    EV has proven, `installing` the request for contracts under way, `installed` how many of them were answered.
+    EV has proven, `installing` the request for contracts under way, `installed` how many of them were asked for, `unconfirmed` the meter reading it is to sign.
     """
 
     state: State = State.SUPPORTED_APP_PROTOCOL
@@ -111,6 +117,7 @@ class Record:
     check_seen: bool = False
     opening: bool = False
     loops: int = 0
+    unconfirmed: MeterInfo | None = None
     notified: bool = False
     pending: AnyQuestion | None = None
     answered: bool = False

@@ -9,6 +9,7 @@ from iso15118.config import SeccTimers
 from iso15118.messages.iso20.common import PowerDeliveryReq
 from iso15118.messages.iso20.types import Processing, V2GRequest, V2GResponse
 from iso15118.secc.session import State
+from iso15118.wire.v2gtp import PayloadType
 
 # The values stand in SeccTimers.
 SEQUENCE: Final = "V2G_SECC_Sequence_Timeout"
@@ -20,6 +21,8 @@ HOLD: Final = "response performance"
 NOTIFICATION: Final = "reaction to EVSENotification"
 HARDWARE: Final = "hardware silence"
 
+ASIDES: Final = (PayloadType.METERING_CONFIRMATION,)
+"""Side streams: they run beside the main one and leave its timers alone."""
 POLLING: Final = (ONGOING, CUSTOMER, CABLE_CHECK)
 NOTIFICATION_REACTION_S: Final = 60.0
 REQUIREMENTS: Final = MappingProxyType({SEQUENCE: "V2G20-443"})

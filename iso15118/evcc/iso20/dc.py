@@ -9,6 +9,7 @@ from iso15118 import events
 from iso15118.control.common import Contactor, ControlMode
 from iso15118.control.ev import CloseContactor, OpenContactor, SetPilot, SetPower
 from iso15118.evcc.iso20.delivery import display, start_delivery, stop_delivery
+from iso15118.evcc.iso20.metering import confirm_meter
 from iso15118.evcc.iso20.schedule import Schedule
 from iso15118.evcc.iso20.stop import PILOT_SETTLE_S, Leaving, reason_to_leave
 from iso15118.evcc.vocabulary import EarlyLeave, Ev, SessionOver
@@ -162,6 +163,7 @@ async def _loop(ev: Ev, schedule: Schedule) -> Leaving:
     loops = 0
     while True:
         response = await _turn(ev, schedule, loops, wanted=True)
+        await confirm_meter(ev, response, schedule.tuple_id)
         loops += 1
         leaving = reason_to_leave(ev, response, loops, schedule.planned_w(ev.now))
         if leaving is not None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from iso15118 import events
 from iso15118.control.ev import SetPilot
+from iso15118.evcc.iso20.polling import authorization
 from iso15118.evcc.vocabulary import EarlyLeave, Ev, SessionOver
 from iso15118.events import EndReason, Fault
 from iso15118.messages import namespaces
 from iso15118.messages.iso20.common import (
     Authorization,
     AuthorizationReq,
-    AuthorizationRes,
     AuthorizationSetupReq,
     AuthorizationSetupRes,
     EIM_AReqAuthorizationMode,
     SessionSetupReq,
     SessionSetupRes,
 )
-from iso15118.messages.iso20.types import Processing, ResponseCode
+from iso15118.messages.iso20.types import ResponseCode
 from iso15118.messages.sap import AppProtocol, SupportedAppProtocolReq
 from iso15118.messages.sap import ResponseCode as SapCode
 
@@ -27,7 +27,7 @@ def offers(ev: Ev) -> tuple[AppProtocol, ...]:
 
     ISO 15118-20 is offered only where the connection allows it [V2G20-1237].
     """
-    if not ev.config.insecure_no_tls:
+    if not (ev.secure or ev.config.insecure_no_tls):
         return ()
     names = dict.fromkeys(namespaces.DC if s.is_dc else namespaces.AC for s in ev.config.services)
     return tuple(
@@ -74,29 +74,34 @@ async def set_up(ev: Ev) -> None:
 
 
 async def authorize(ev: Ev) -> None:
-    """External identification; polls with the same request while the station decides [V2G20-1582]."""
+    """By the means that car and station both know, in the car's order, until one is accepted."""
     ev.begin("AUTHORIZATION_SETUP")
     setup = await ev.ask(AuthorizationSetupReq(header=ev.header), AuthorizationSetupRes)
-    if Authorization.EIM not in setup.authorization_services:
-        raise EarlyLeave("the station takes contracts only", EndReason.REFUSED)
+    common = [m for m in ev.config.authorization if Authorization(m) in setup.authorization_services]
+    refused = ""
+    for means in common:
+        if means == "PnC":
+            from iso15118.evcc.iso20.pnc import authorize_by_contract
+
+            refused = await authorize_by_contract(ev, setup) or refused
+        else:
+            refused = await _identify_externally(ev)
+        if ev.authorized:
+            return
+    if refused:
+        raise EarlyLeave(f"authorization refused: {refused}", EndReason.REFUSED, Fault.REMOTE)
+    if common:
+        raise EarlyLeave("the car has no contract that the station takes", EndReason.REFUSED)
+    takes = "contracts" if Authorization.PNC in setup.authorization_services else "external identification"
+    raise EarlyLeave(f"the station takes {takes} only", EndReason.REFUSED)
+
+
+async def _identify_externally(ev: Ev) -> str:
+    """External identification. Returns the code of a refusal."""
     ev.begin("AUTHORIZATION")
-    begun, waiting = ev.now, False
-    while True:
-        response = await ev.ask(
-            AuthorizationReq(
-                header=ev.header,
-                selected_authorization_service=Authorization.EIM,
-                authorization_mode=EIM_AReqAuthorizationMode(),
-            ),
-            AuthorizationRes,
-        )
-        if response.evse_processing is Processing.FINISHED:
-            break
-        waiting |= response.evse_processing is Processing.ONGOING_WAITING_FOR_CUSTOMER_INTERACTION
-        timers = ev.config.timers
-        if ev.now - begun >= (timers.customer_s if waiting else timers.ongoing_s):
-            ev.expire("V2G_EVCC_Ongoing_Timeout")
-        await ev.pause()
-    if response.response_code.value.startswith("WARNING"):
-        detail = f"authorization refused: {response.response_code}"
-        raise EarlyLeave(detail, EndReason.REFUSED, Fault.REMOTE)
+    request = AuthorizationReq(
+        header=ev.header,
+        selected_authorization_service=Authorization.EIM,
+        authorization_mode=EIM_AReqAuthorizationMode(),
+    )
+    return await authorization(ev, request)

@@ -57,6 +57,8 @@ def asked_by_station(ev: Ev, status: EVSEStatus | None) -> Leaving | None:
             return Leaving(m.ChargingSession.PAUSE, "the station asks to pause")
         case EvseNotification.SERVICE_RENEGOTIATION if ev.renegotiation_supported:
             return Leaving(m.ChargingSession.SERVICE_RENEGOTIATION, "the station asks to renegotiate")
+        case EvseNotification.METERING_CONFIRMATION if ev.contract is not None:
+            return None  # no reason to leave: `metering` answers it
         case other:
             ev.decide("EVSENotification", f"{other} is not acted on")
             return None

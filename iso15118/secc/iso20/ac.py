@@ -116,11 +116,11 @@ def charge_loop(s: View, req: AC_ChargeLoopReq) -> Step:
     if code is ResponseCode.FAILED_EV_POWER_PROFILE_VIOLATION:
         return s.fail(req, code, why, "V2G20-1864")
     power = loop.dynamic_power(s, envelope, needs)
+    told, remembered = loop.told(s, req.meter_info_requested)
     response = AC_ChargeLoopRes(
         header=s.header,
         response_code=code,
-        evse_status=loop.status(s),
-        meter_info=loop.meter_info(s, req.meter_info_requested),
+        **told,
         cl_res_control_mode=_res_mode(s, power),
     )
     return s.reply(
@@ -132,6 +132,7 @@ def charge_loop(s: View, req: AC_ChargeLoopReq) -> Step:
         needs=needs,
         loops=s.record.loops + 1,
         **watched,
+        **remembered,
     )
 
 

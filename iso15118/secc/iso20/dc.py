@@ -227,11 +227,11 @@ def charge_loop(s: View, req: DC_ChargeLoopReq) -> Step:
     code, watched, why = loop.profile_verdict(s, s.evse.voltage_v * s.evse.current_a)
     if code is ResponseCode.FAILED_EV_POWER_PROFILE_VIOLATION:
         return s.fail(req, code, why, "V2G20-1864")
+    told, remembered = loop.told(s, req.meter_info_requested)
     response = DC_ChargeLoopRes(
         header=s.header,
         response_code=code,
-        evse_status=loop.status(s),
-        meter_info=loop.meter_info(s, req.meter_info_requested),
+        **told,
         evse_present_current=rational(s.evse.current_a),
         evse_present_voltage=rational(s.evse.voltage_v),
         evse_power_limit_achieved=_achieved(
@@ -253,6 +253,7 @@ def charge_loop(s: View, req: DC_ChargeLoopReq) -> Step:
         target_voltage_v=wish_v,
         loops=s.record.loops + 1,
         **watched,
+        **remembered,
     )
 
 

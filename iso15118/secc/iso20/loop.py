@@ -24,6 +24,7 @@ from iso15118.units import Envelope, Limits
 
 PAUSE_DELAY_DYNAMIC_S: Final = 60  # [V2G20-1850]
 RENEGOTIATION_DELAY_S: Final = 60
+CONFIRMATION_DELAY_S: Final = 30
 VIOLATION_INTERVAL_S: Final = 10.0
 """Deviations from the plan within this time of a counted one are the same: an EV takes time to ramp."""
 _NOTIFICATIONS: Final = {
@@ -52,6 +53,30 @@ def status(s: View) -> EVSEStatus | None:
     return EVSEStatus(
         notification_max_delay=delay.get(wish, RENEGOTIATION_DELAY_S), evse_notification=_NOTIFICATIONS[wish]
     )
+
+
+def told(s: View, requested: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What every loop response tells of status and meter, and what to remember of it.
+
+    A reading that is to be confirmed goes out with its notification [V2G20-1083]; wishes of the station come first.
+    """
+    own = status(s)
+    if own is None and _confirmation_due(s):
+        assert s.evse.meter is not None
+        reading = _as_meter_info(s.evse.meter, s)
+        notification = EVSEStatus(
+            notification_max_delay=CONFIRMATION_DELAY_S,
+            evse_notification=EvseNotification.METERING_CONFIRMATION,
+        )
+        return {"evse_status": notification, "meter_info": reading}, {"unconfirmed": reading}
+    return {"evse_status": own, "meter_info": meter_info(s, requested)}, {}
+
+
+def _confirmation_due(s: View) -> bool:
+    """Only who pays by contract can sign; one confirmation at a time."""
+    every, record = s.config.confirm_meter_every, s.record
+    ready = record.claim is not None and record.unconfirmed is None and s.evse.meter is not None
+    return bool(every) and ready and (record.loops + 1) % every == 0
 
 
 def meter_info(s: View, requested: bool) -> MeterInfo | None:

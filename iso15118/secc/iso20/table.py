@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from iso15118.messages import namespaces
 from iso15118.messages.iso20 import common as m
-from iso15118.secc.iso20 import delivery, schedule, services, setup
+from iso15118.secc.iso20 import delivery, metering, schedule, services, setup
 from iso15118.secc.session import State, Step, View
 
 Handler = Callable[[View, Any], Step]
@@ -59,6 +59,7 @@ def _ac() -> dict[State, Row]:
         State.CHARGE_LOOP: {
             messages.AC_ChargeLoopReq: ac.charge_loop,
             m.PowerDeliveryReq: delivery.power_delivery,
+            m.MeteringConfirmationReq: metering.metering_confirmation,
         },
     }
 
@@ -80,6 +81,7 @@ def _dc() -> dict[State, Row]:
         State.CHARGE_LOOP: {
             messages.DC_ChargeLoopReq: dc.charge_loop,
             m.PowerDeliveryReq: delivery.power_delivery,
+            m.MeteringConfirmationReq: metering.metering_confirmation,
         },
         State.WELDING_DETECTION: {messages.DC_WeldingDetectionReq: dc.welding_detection},
     }

@@ -21,10 +21,11 @@ from iso15118.evcc.machine import EvccMachine
 from iso15118.exi.codec import decode, encode
 from iso15118.exi.schema import info_of
 from iso15118.machine import Answer, Ask, Bytes, Close, Do, Emit, LinkUp, PeerClosed, Send, Update
+from iso15118.messages.iso20 import common
 from iso15118.messages.payloads import payload_type_for, schema_by_type
 from iso15118.messages.registry import schema_set
 from iso15118.units import NO_FLOW, Envelope, Limits
-from iso15118.wire.v2gtp import Frame, FrameReader, encode_frame
+from iso15118.wire.v2gtp import Frame, FrameReader, PayloadType, encode_frame
 from tests.unit.evcc.station import Station
 
 START: Final = 100.0
@@ -86,6 +87,8 @@ class Bench:
     station: Station | None = None
     script: Any = None
     controller: Any = None
+    tls: Any = None
+    wallet: Any = None
     answers: bool = True
     chunk: Callable[[bytes], list[bytes]] = lambda data: [data]
 
@@ -107,7 +110,9 @@ class Bench:
         if self.controller is None:
             self.controller = control.EvControllerBase()
             self.controller.wanted = (self.service,)
-        self.machine = EvccMachine(self.config, bytes, self.utc, self.script, self.state)
+        self.machine = EvccMachine(
+            self.config, bytes, self.utc, self.script, self.state, tls=self.tls, wallet=self.wallet
+        )
         self._reader = FrameReader()
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
@@ -204,11 +209,11 @@ class Bench:
             self._drain()
 
     def _answer(self, question: Any) -> None:
-        choose = (
-            self.controller.choose_service
-            if isinstance(question, control.ServiceChoice)
-            else self.controller.choose_schedule
-        )
+        choose = {
+            control.ServiceChoice: self.controller.choose_service,
+            control.ScheduleChoice: self.controller.choose_schedule,
+            control.StoreContract: self.controller.store_contract,
+        }[type(question)]
         try:
             choose(question).send(None)
         except StopIteration as done:
@@ -323,7 +328,9 @@ def readable(frame: Frame) -> Any:
 def framed(message: Any) -> bytes:
     """A message as octets on the wire."""
     namespace = info_of(type(message)).namespace
-    return encode_frame(payload_type_for(namespace), encode(message, schema_set(namespace)))
+    aside = isinstance(message, common.MeteringConfirmationRes)
+    kind = PayloadType.METERING_CONFIRMATION if aside else payload_type_for(namespace)
+    return encode_frame(kind, encode(message, schema_set(namespace)))
 
 
 def squeeze(names: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from certs.profiles import Role
 from iso15118.config import SeccConfig
 from iso15118.control import evse as api
 from iso15118.control.common import CpState
-from iso15118.control.evse import EvseState
+from iso15118.control.evse import EvseState, MeterReading
 from iso15118.events import EndReason
 from iso15118.messages.iso20 import common
 from iso15118.messages.iso20.types import Processing, ResponseCode
@@ -33,7 +33,7 @@ def station(*, state=State.AUTHORIZATION, trust=None, tls=None, ahead_s=0.0, **c
     settings = {"authorization": ("PnC", "EIM"), "insecure_no_tls": True} | config
     made = Bench(
         SeccConfig(**settings),
-        EvseState(cp=CpState.B, limits=DC_LIMITS),
+        EvseState(cp=CpState.B, limits=DC_LIMITS, meter=MeterReading("METER", 12.4)),
         clock=Clock(now=AT_S - STARTED_AT + ahead_s),
         trust=trust or StationTrust(judge()),
         tls=tls,

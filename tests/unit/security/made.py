@@ -27,8 +27,13 @@ def strangers():
     return TestPki(AT)
 
 
-@cache
 def contract(defect=None, emaid=""):
+    """A contract, the same one each time it is asked for."""
+    return _contract(defect, emaid)
+
+
+@cache
+def _contract(defect, emaid):
     return pki().contract(emaid, defect=defect)
 
 
