@@ -137,6 +137,21 @@ async def test_the_second_choices_of_the_profile_are_served(files, options, told
     assert seen.of(TlsEstablished)
 
 
+@pytest.mark.req("V2G20-2446")
+async def test_a_vehicle_with_little_memory_gets_short_records(files):
+    folder, _ = files
+    from certs import Identity
+
+    async with station(Identity.load(folder / "secc")) as (charger, _, seen):
+        text = await client(charger, folder / "vehicle", "-maxfraglen", "512", "-msg")
+        await until(lambda: seen.of(Disconnected))
+    assert seen.of(TlsEstablished)
+    headers = re.findall(r"<<< .*RecordHeader \[length 0005\]\n +(?:\w\w) 03 03 (\w\w) (\w\w)", text)
+    lengths = [int(high + low, 16) for high, low in headers]
+    assert len(lengths) > 3, "the certificates alone fill several"
+    assert max(lengths) <= 512 + 17, "content type and tag come on top"
+
+
 async def test_s_client_without_a_certificate_is_refused(files):
     folder, _ = files
     from certs import Identity
