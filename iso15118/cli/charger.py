@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `iso15118 charger`."""
     endpoint.add_common_options(parser)
+    trust.add_authorization(parser)
     hardware.add_options(parser)
     parser.add_argument("--port", type=int, default=0, metavar="N", help="TCP port (default: a free one)")
     parser.add_argument(
@@ -66,6 +67,9 @@ def _config(args: argparse.Namespace) -> SeccConfig:
     if args.energy:
         services = tuple(service_of(name.strip()) for name in args.energy.split(","))
         config = dataclasses.replace(config, services=services)
+    means = trust.authorization(args)
+    if means is not None:
+        config = dataclasses.replace(config, authorization=means)
     return dataclasses.replace(
         config, insecure_no_tls=args.insecure_no_tls or config.insecure_no_tls, discovery_window_s=None
     )

@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from iso15118.cli.main import UsageError
 from iso15118.events import Role
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from certs.chain import Evidence, Policy
     from certs.identity import Identity
     from iso15118.runtime.security import Security
+    from iso15118.security.contracts import Wallet
 
 NO_TLS_SWITCH: Final = "--insecure-no-tls"
 
@@ -82,7 +83,46 @@ def security(args: argparse.Namespace, role: Role, *, insecure: bool) -> Iterato
             policy=_policy(lab=args.lab_certificates),
             evidence=evidence,
             key_log=key_log,
+            wallet=_wallet(args.pki) if role == "EVCC" else None,
         )
+
+
+def add_authorization(parser: argparse.ArgumentParser) -> None:
+    """How a session is paid, for both roles; the TOML file says it as well."""
+    parser.add_argument(
+        "--authorization",
+        metavar="LIST",
+        help="EIM, PnC or both, by preference: PnC,EIM (default: EIM, or the file's)",
+    )
+
+
+def authorization(args: argparse.Namespace) -> tuple[Literal["EIM", "PnC"], ...] | None:
+    """What --authorization says; None: nothing. UsageError for what there is not."""
+    if args.authorization is None:
+        return None
+    known: dict[str, Literal["EIM", "PnC"]] = {"eim": "EIM", "pnc": "PnC"}
+    try:
+        return tuple(known[name.strip().lower()] for name in args.authorization.split(","))
+    except KeyError as error:
+        raise UsageError(f"--authorization {error.args[0]}; accepted: EIM, PnC") from error
+
+
+def _wallet(folder: Path) -> Wallet | None:
+    """The contract and the provisioning certificate of a PKI, as far as they are there."""
+    from certs.directory import is_pki
+    from certs.identity import Identity, is_identity
+    from iso15118.security.contracts import Contract, Provisioning, Wallet
+
+    if not is_pki(folder):
+        return None
+    found = {
+        name: Identity.load(folder / name)
+        for name in ("contract", "provisioning")
+        if is_identity(folder / name)
+    }
+    contracts = (Contract.of(found["contract"]),) if "contract" in found else ()
+    provisioning = Provisioning.of(found["provisioning"]) if "provisioning" in found else None
+    return Wallet(contracts, provisioning)
 
 
 def _nothing_to_show(role: Role) -> str:

@@ -37,6 +37,7 @@ PAUSE_S: Final = 2.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `iso15118 vehicle`."""
     endpoint.add_common_options(parser)
+    trust.add_authorization(parser)
     hardware.add_options(parser)
     parser.add_argument(
         "--energy", metavar="SERVICE", help="AC, AC_BPT, DC or DC_BPT (default: DC, or the file's)"
@@ -77,6 +78,9 @@ def _config(args: argparse.Namespace) -> EvccConfig:
         config = dataclasses.replace(config, control_mode=control_of(args.control))
     if args.loops is not None:
         config = dataclasses.replace(config, max_loops=args.loops or None)
+    means = trust.authorization(args)
+    if means is not None:
+        config = dataclasses.replace(config, authorization=means)
     return dataclasses.replace(config, insecure_no_tls=args.insecure_no_tls or config.insecure_no_tls)
 
 

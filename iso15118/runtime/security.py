@@ -23,6 +23,7 @@ from iso15118.security.binding import ConnectionFacts, carries_iso20
 if TYPE_CHECKING:
     from certs.chain import Evidence, Policy
     from certs.identity import Identity
+    from iso15118.security.contracts import Contract, Wallet
     from iso15118.security.plug_and_charge import StationTrust
     from iso15118.tls.engine import TlsFacts
     from iso15118.tls.identity import StatusCheck, TlsSettings
@@ -49,6 +50,7 @@ class Security:
     certificate where a fresh one is fetched from time to time; None: the one of the identity. `key_log` is told the
     secrets of every connection, for debugging alone. `handshake_s` (s) and `half_open` limit what strangers may hold.
     `trust` (charger) judges contracts in Plug & Charge; None: those that end at the MO and V2G roots of the identity.
+    `wallet` (vehicle) holds contracts and what new ones are fetched with.
     """
 
     identity: Identity
@@ -59,6 +61,7 @@ class Security:
     handshake_s: float = HANDSHAKE_S
     half_open: int = HALF_OPEN
     trust: StationTrust | None = field(default=None, repr=False)
+    wallet: Wallet | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.handshake_s <= 0:
@@ -106,17 +109,27 @@ def session_config(config: _Config, facts: ConnectionFacts | None) -> _Config:
     return dataclasses.replace(config, insecure_no_tls=allowed)
 
 
+def with_contract(wallet: Wallet | None, contract: Contract) -> Wallet:
+    """A wallet in which this contract comes first, in place of an older one of the same name."""
+    from iso15118.security.contracts import Wallet
+
+    old = wallet or Wallet()
+    others = tuple(each for each in old.contracts if each.emaid != contract.emaid)
+    return dataclasses.replace(old, contracts=(contract, *others))
+
+
 def station_trust(security: Security | None) -> StationTrust | None:
     """Who judges contracts at a station; None where there is no identity and so no roots."""
+    from certs.chain import NO_EVIDENCE
     from certs.profiles import Role as Owner
     from iso15118.security.chains import RootsJudge
     from iso15118.security.plug_and_charge import StationTrust
 
     if security is None or security.trust is not None:
         return None if security is None else security.trust
-    own = security.identity
+    own, evidence = security.identity, security.evidence or (lambda: NO_EVIDENCE)
     contracts, provisioning = (
-        RootsJudge(role, own.roots_for(role), rules=own.rules)
+        RootsJudge(role, own.roots_for(role), rules=own.rules, evidence=evidence)
         for role in (Owner.CONTRACT, Owner.PROVISIONING)
     )
     return StationTrust(contracts, provisioning if own.roots_for(Owner.PROVISIONING) else None)

@@ -23,7 +23,7 @@ from iso15118.runtime.inlet import Inlet
 from iso15118.runtime.life import Life, LivingController
 from iso15118.runtime.net import wait_for_interface
 from iso15118.runtime.plug import Plug
-from iso15118.runtime.security import Security, session_config, tls_machine
+from iso15118.runtime.security import Security, session_config, tls_machine, with_contract
 from iso15118.runtime.security import demand as demand_security
 from iso15118.runtime.session import Hardware, Session
 from iso15118.runtime.stream import EventStream, Sink
@@ -32,6 +32,7 @@ from iso15118.runtime.warm import warm_up
 if TYPE_CHECKING:
     from certs.identity import Identity
     from iso15118.security.binding import ConnectionFacts
+    from iso15118.security.contracts import Contract
 
 STOP_GRACE_S: Final = 5.0
 
@@ -107,7 +108,7 @@ class Vehicle:
             else None
         )
         command = self._life.command if self._life is not None else controller.command
-        self._hardware = Hardware(command, _Questions(controller), ev.Deenergise)
+        self._hardware = Hardware(command, _Questions(controller, self._keep), ev.Deenergise)
         self.security = identity if identity is None or isinstance(identity, Security) else Security(identity)
         self._events = EventStream(_ROLE, sinks)
         self._approach = Approach(
@@ -198,7 +199,9 @@ class Vehicle:
         """A machine for a new session; `facts` are those of its TLS connection, None on plain TCP."""
         from iso15118.evcc.machine import EvccMachine
 
-        return EvccMachine(session_config(self.config, facts), os.urandom, time.time)
+        wallet = self.security.wallet if self.security is not None else None
+        config = session_config(self.config, facts)
+        return EvccMachine(config, os.urandom, time.time, tls=facts, wallet=wallet)
 
     def _make_session(self, tls: bool) -> Session:
         machine: Machine
@@ -208,6 +211,13 @@ class Vehicle:
         else:
             machine = self.session_machine(None)
         return Session(_ROLE, machine, self._hardware, self.ev.state, self._emit)
+
+    def _keep(self, contract: Contract) -> None:
+        """A contract that the controller has stored: it counts from the next session on, before all others."""
+        if self.security is not None:
+            self.security = dataclasses.replace(
+                self.security, wallet=with_contract(self.security.wallet, contract)
+            )
 
     def _on_controller_broken(self, error: BaseException) -> None:
         """A defect of the controller: its levels mean nothing any more."""
@@ -228,11 +238,17 @@ class Vehicle:
 class _Questions:
     """Hands a machine's question to the method of the controller that answers it."""
 
-    def __init__(self, controller: EvController) -> None:
-        self._controller = controller
+    def __init__(self, controller: EvController, keep: Callable[[Contract], None]) -> None:
+        self._controller, self._keep = controller, keep
 
-    async def __call__(self, question: ev.Question) -> Any:
-        """The controller's answer."""
+    async def __call__(self, question: ev.AnyQuestion) -> Any:
+        """The controller's answer; one that knows nothing of contracts keeps none."""
+        if isinstance(question, ev.StoreContract):
+            store = getattr(self._controller, "store_contract", None)
+            stored = bool(store is not None and await store(question))
+            if stored:
+                self._keep(question.contract)
+            return stored
         if isinstance(question, ev.ServiceChoice):
             return await self._controller.choose_service(question)
         return await self._controller.choose_schedule(question)

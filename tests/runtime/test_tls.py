@@ -306,6 +306,42 @@ async def test_stopping_the_charger_sends_half_open_connections_away(nothing_lef
     await nothing_left()
 
 
+async def test_a_plug_that_is_pulled_sends_half_open_connections_away_and_starts_no_session():
+    from test_plug import QUICK_OUTLET, PilotStation
+
+    from iso15118.control.common import CpState
+    from iso15118.plug.words import PlugState
+    from iso15118.runtime.plug import Plug
+
+    seen = Memory()
+    bench = PilotStation(benches()[0].state.limits, cable_check_s=0.1)
+    config = SeccConfig(plug=QUICK_OUTLET, **EVSE)
+    charger = Charger(
+        config,
+        bench,
+        "lo",
+        identity=tree().secc(),
+        state=bench.state,
+        discovery=False,
+        sinks=[seen],
+        plug=Plug(),
+    )
+    async with charger, living(bench, charger.evse.write):
+        bench.plug_in()
+        await until(lambda: charger._communicating)
+        reader, writer = await asyncio.open_connection(*charger.address)
+        await until(lambda: charger._reception._half_open)
+        bench.pulled = True
+        bench._set(cp=CpState.A)
+        charger.evse.write(bench.state)
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), 2.0) == b""
+        await until(lambda: seen.of(ConnectionRefused))
+        assert seen.of(ConnectionRefused)[0].reason == "no vehicle is plugged in and matched"
+        assert "SESSION" not in [e.state for e in seen.of(PlugState)]
+        writer.close()
+
+
 async def test_a_connection_cut_in_the_session_is_no_orderly_end():
     async with station() as (charger, bench, seen):
         vehicle, its_bench, _ = car(charger, max_loops=None)

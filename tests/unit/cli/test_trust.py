@@ -162,3 +162,45 @@ def test_a_car_with_certificates_does_not_take_a_plain_station(pki, tmp_path):
     assert "TLS was asked for, the answer denies it" in done.stdout, done.stderr
     assert "SdpAnswered" in (tmp_path / "station").read_text()
     assert set(events) == {"SdpRequestSent", "SdpDatagramIgnored"}
+
+
+# --- contracts --------------------------------------------------------------------------------
+
+
+def test_a_car_brings_the_contract_of_its_pki(pki):
+    with trust.security(options("--pki", pki), "EVCC", insecure=False) as security:
+        (contract,) = security.wallet.contracts
+        assert contract.emaid.startswith("DETST")
+        assert security.wallet.provisioning is not None
+    with trust.security(options("--pki", pki / "vehicle"), "EVCC", insecure=False) as security:
+        assert security.wallet is None
+
+
+@pytest.mark.parametrize("command", ["charger", "vehicle"])
+def test_means_of_authorization_are_checked(command, pki, capsys):
+    assert main([command, "--interface", "lo", "--pki", str(pki), "--authorization", "cash"]) == USAGE
+    assert "--authorization cash; accepted: EIM, PnC" in capsys.readouterr().err
+
+
+def test_plug_and_charge_needs_certificates(capsys):
+    arguments = ["charger", "--interface", "lo", "--insecure-no-tls", "--authorization", "PnC"]
+    assert main(arguments) == USAGE
+    assert "authorization: PnC needs the roots of contracts" in capsys.readouterr().err
+
+
+@in_lab
+@pytest.mark.runtime
+def test_plug_and_charge_in_the_lab(pki, tmp_path):
+    station = tmp_path / "station.jsonl"
+    secc, evcc = patience(tmp_path)
+    common = f"--pki {pki} --authorization PnC --once --json"
+    done = lab_sh(
+        f"{PROGRAM} charger --interface vse {secc} {common} > {station} & "
+        f"{PROGRAM} vehicle --interface vev {evcc} {common} --loops 3; ev=$?; wait $!; echo station=$? vehicle=$ev"
+    )
+    *_, codes = done.stdout.splitlines()
+    assert codes == "station=0 vehicle=0", done.stderr
+    records = [json.loads(line) for line in station.read_text().splitlines()]
+    asked = [e for e in records if e["event"] == "QuestionAsked"]
+    assert any("ContractQuestion" in str(e) or "emaid" in str(e) for e in asked), asked
+    assert "PRIVATE" not in station.read_text()
