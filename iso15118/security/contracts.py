@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 
 from certs import reading
-from certs.curves import PrivateKey
+from certs.curves import PrivateKey, curve_of
 from certs.errors import CertsError
 from certs.identity import Identity
 from certs.keys import Signer
@@ -20,11 +23,27 @@ from iso15118.security.plug_and_charge import EXPIRES_SOON_S
 
 
 class OwnKey(Signer):
-    """A private key that signs, and never shows itself in a log. `private` is there to be stored, or to agree on keys."""
+    """A private key that signs, and never shows itself in a log. `private` is there to be stored, or to agree on keys.
+
+    Its ECDSA signatures follow from key and content alone (RFC 6979), so that a session needs no other chance than the
+    entropy it is given.
+    """
 
     def __init__(self, private: PrivateKey) -> None:
         super().__init__(private)
         self.private = private
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """See `SigningKey`. A key in hardware, or a library too old for it, signs in its own way."""
+        curve = curve_of(self.private)
+        if not isinstance(self.private, ec.EllipticCurvePrivateKey) or curve is None or curve.digest is None:
+            return super().sign_digest(digest)  # which tells what is wrong
+        try:
+            repeatable = ec.ECDSA(Prehashed(curve.digest), deterministic_signing=True)
+        except UnsupportedAlgorithm:
+            return super().sign_digest(digest)
+        r, s = decode_dss_signature(self.private.sign(digest, repeatable))
+        return r.to_bytes(curve.coordinate) + s.to_bytes(curve.coordinate)
 
     def __repr__(self) -> str:
         return "OwnKey(...)"

@@ -16,7 +16,6 @@ from certs import reading
 from certs.contract import Wrapped, wrap_iso20
 from certs.errors import CertsError
 from certs.identity import Identity
-from certs.keys import Signer
 from iso15118.control.evse import ContractRequest, ContractResponse
 from iso15118.errors import CodecError, SecurityError
 from iso15118.exi.codec import decode, encode
@@ -33,6 +32,7 @@ from iso15118.messages.iso20.common import (
 from iso15118.messages.iso20.types import MessageHeader, Processing, ResponseCode
 from iso15118.security.algorithms import ISO20, for_key
 from iso15118.security.chains import ChainJudge, leaf_key
+from iso15118.security.contracts import OwnKey
 from iso15118.security.plug_and_charge import (
     SIGNED_ID,
     chain_of,
@@ -118,7 +118,7 @@ class ProvisioningService:
         algorithms = for_key(self.cps.leaf.public_key(), ISO20)
         if algorithms is None:
             raise SecurityError("the service's own certificate is not of this protocol")
-        signature = sign({SIGNED_ID: data}, Signer(self.cps.key), algorithms, common_messages())
+        signature = sign({SIGNED_ID: data}, OwnKey(self.cps.key), algorithms, common_messages())
         shown = self.cps.chain
         return CertificateInstallationRes(
             header=MessageHeader(session_id=_NOBODY, time_stamp=0, signature=signature),

@@ -25,6 +25,8 @@ Found = Iterator[tuple[float, str]]
 _LOOPS: Final = ("AC_ChargeLoop", "DC_ChargeLoop")
 _SLOW: Final = ("CertificateInstallation", "ServiceDetail")
 _HANDSHAKE: Final = "SupportedAppProtocol"
+_ASIDE: Final = "MeteringConfirmation"
+_SIDE_STREAM: Final = 0x8102
 _TLS_RECORDS: Final = range(20, 24)
 
 
@@ -48,12 +50,19 @@ def sequence_s(name: str) -> float:
     return 0.5 if name in _LOOPS else 60.0
 
 
-def _messages(recording: Recording, role: str) -> Iterator[tuple[float, bool, Any]]:
-    """(t, sent, message) of one role, and (t, False, SessionEnded) at its end."""
+def _messages(
+    recording: Recording, role: str, aside: bool | None = None
+) -> Iterator[tuple[float, bool, Any]]:
+    """(t, sent, message) of one role, and (t, False, SessionEnded) at its end.
+
+    `aside` True: of the side stream alone; False: of the main stream, which goes on beside it; None: of both.
+    """
     for event in recording.events:
         if event.role != role:
             continue
         if isinstance(event, (MessageSent, MessageReceived)):
+            if aside is not None and aside != (event.payload_type == _SIDE_STREAM):
+                continue
             yield event.t, isinstance(event, MessageSent), event.message
         elif isinstance(event, SessionEnded):
             yield event.t, False, event
@@ -89,7 +98,7 @@ def nobody_waits_in_vain(recording: Recording) -> Found:
     for role, waits in (("EVCC", evcc_timeout_s), ("SECC", sequence_s)):
         since: tuple[float, str] | None = None
         end = recording.gone.get(role, recording.duration_s)
-        for t, sent, message in (*_messages(recording, role), (end, False, None)):
+        for t, sent, message in (*_messages(recording, role, aside=False), (end, False, None)):
             if since is not None and t - since[0] > waits(since[1]) + MARGIN_S:
                 yield since[0], f"{role} waited: {t - since[0]:.2f} s after {since[1]}"
             since = (t, stem(message)) if sent else None
@@ -101,9 +110,16 @@ def nobody_waits_in_vain(recording: Recording) -> Found:
 
 
 def requests_and_responses_pair(recording: Recording) -> Found:
-    """The station answers each request at most once, by its own type; the EV asks one thing at a time."""
+    """In each stream the station answers a request at most once, by its own type; the EV asks one thing at a time."""
+    for aside in (False, True):
+        yield from _answers(recording, aside)
+        if not recording.scripted:
+            yield from _questions(recording, aside)
+
+
+def _answers(recording: Recording, aside: bool) -> Found:
     waiting: Any = None
-    for t, sent, message in _messages(recording, "SECC"):
+    for t, sent, message in _messages(recording, "SECC", aside):
         if isinstance(message, SessionEnded):
             break
         if sent and waiting is None:
@@ -111,24 +127,26 @@ def requests_and_responses_pair(recording: Recording) -> Found:
         elif sent and stem(message) != stem(waiting):
             yield t, f"response of another type: {type(message).__name__} to {type(waiting).__name__}"
         waiting = None if sent else message
-    if recording.scripted:
-        return
+
+
+def _questions(recording: Recording, aside: bool) -> Found:
     asked: Any = None
-    for t, sent, message in _messages(recording, "EVCC"):
+    for t, sent, message in _messages(recording, "EVCC", aside):
         if sent and asked is not None:
             yield t, f"two requests open: {type(asked).__name__} and {type(message).__name__}"
         asked = message if sent else None
 
 
 def responses_are_in_time(recording: Recording) -> Found:
-    """The station answers within its performance time."""
-    asked: tuple[float, str] | None = None
-    for t, sent, message in _messages(recording, "SECC"):
-        if isinstance(message, SessionEnded):
-            break
-        if sent and asked is not None and t - asked[0] > performance_s(asked[1]) + 1e-6:
-            yield t, f"late response: {stem(message)} after {t - asked[0]:.3f} s"
-        asked = None if sent else (t, stem(message))
+    """The station answers within its performance time, in each stream."""
+    for aside in (False, True):
+        asked: tuple[float, str] | None = None
+        for t, sent, message in _messages(recording, "SECC", aside):
+            if isinstance(message, SessionEnded):
+                break
+            if sent and asked is not None and t - asked[0] > performance_s(asked[1]) + 1e-6:
+                yield t, f"late response: {stem(message)} after {t - asked[0]:.3f} s"
+            asked = None if sent else (t, stem(message))
 
 
 _START: Final = "PowerDelivery(Start)"
@@ -154,9 +172,8 @@ ORDER: Final = MappingProxyType(
         "DC_CableCheck": ("DC_CableCheck", "DC_PreCharge"),
         "DC_PreCharge": ("DC_PreCharge", _START, _STOP),
         _START: (_START, _STOP, *_LOOPS),
-        "AC_ChargeLoop": ("AC_ChargeLoop", _START, _STOP, _STANDBY, _RENEGOTIATE, "MeteringConfirmation"),
-        "DC_ChargeLoop": ("DC_ChargeLoop", _START, _STOP, _STANDBY, _RENEGOTIATE, "MeteringConfirmation"),
-        "MeteringConfirmation": _LOOPS,
+        "AC_ChargeLoop": ("AC_ChargeLoop", _START, _STOP, _STANDBY, _RENEGOTIATE),
+        "DC_ChargeLoop": ("DC_ChargeLoop", _START, _STOP, _STANDBY, _RENEGOTIATE),
         _STANDBY: (_START, _STOP, *_LOOPS),
         _RENEGOTIATE: (*_LOOPS, *_PARAMETERS, "ScheduleExchange", _START, _STOP),
         _STOP: ("DC_WeldingDetection",),
@@ -164,7 +181,10 @@ ORDER: Final = MappingProxyType(
         "SessionStop": ("ServiceDiscovery",),
     }
 )
-"""What may follow a positively answered request; SessionStop may follow everything after SessionSetup."""
+"""What may follow a positively answered request; SessionStop may follow everything after SessionSetup.
+
+MeteringConfirmation travels beside the charge loop.
+"""
 
 
 def order_is_legal(recording: Recording) -> Found:
@@ -173,16 +193,17 @@ def order_is_legal(recording: Recording) -> Found:
     for t, sent, message in _messages(recording, "SECC"):
         if isinstance(message, SessionEnded):
             break
-        if not sent:
+        if stem(message) == _ASIDE:
+            if sent and not _failed(message) and before not in _LOOPS:
+                yield t, f"accepted out of order: {_ASIDE} after {before or 'nothing'}"
+        elif not sent:
             request = message
-            continue
-        if request is None or _failed(message):
-            continue
-        name = _step_name(request)
-        may_stop = name == "SessionStop" and before not in ("", _HANDSHAKE)
-        if name not in ORDER.get(before, ()) and not may_stop:
-            yield t, f"accepted out of order: {name} after {before or 'nothing'}"
-        before, request = name, None
+        elif request is not None and not _failed(message):
+            name = _step_name(request)
+            may_stop = name == "SessionStop" and before not in ("", _HANDSHAKE)
+            if name not in ORDER.get(before, ()) and not may_stop:
+                yield t, f"accepted out of order: {name} after {before or 'nothing'}"
+            before, request = name, None
 
 
 def _failed(response: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from hal.virtual.battery import Battery
 from hal.virtual.circuit import AcPlant, DcPlant, Plant
 from iso15118.config import EvccConfig, SeccConfig
 from iso15118.control.common import ControlMode
+from iso15118.errors import ConfigError
 from iso15118.evcc.machine import EvccMachine
 from iso15118.events import MessageSent, Role, SessionEnded, StateEntered
 from iso15118.machine import Entropy, Machine, Utc
@@ -25,6 +27,7 @@ from iso15118.sim.virtual_evse import VirtualEvse
 from iso15118.sim.world import MakeMachine, Recording, World
 
 if TYPE_CHECKING:
+    from iso15118.sim.contracts import PlugAndCharge
     from iso15118.sim.tls import Credentials, MakeSession
     from iso15118.tls.engine import TlsFacts
 
@@ -141,13 +144,15 @@ def simulate(  # noqa: PLR0913 - what a test or a command line may say of a sess
     wh: float | None = None,
     limit_s: float = 7200.0,
     tls: bool | Credentials = False,
+    auth: str = "eim",
+    install: bool = False,
 ) -> Run:
     """Simulate a session to its end and return what happened.
 
     Either `scenario`, or `energy` and `control` name what is done: `loops` charge loops (default 20), or as
     many as `wh` Wh take. `faults` as text or values of `faults.py`. `script` replaces the EV's procedure.
     `limit_s` cuts off a session that does not end. `tls`: mutual TLS 1.3 in between, with good certificates or those
-    given.
+    given. `auth`: "eim" (a card) or "pnc" (a contract, which the car fetches first where `install` is said).
     """
     chosen = scenario or basic(energy, control)
     if loops is not None:
@@ -158,6 +163,8 @@ def simulate(  # noqa: PLR0913 - what a test or a command line may say of a sess
             chosen = replace(chosen, ev=replace(chosen.ev, plan=()), evse=replace(chosen.evse, setpoints=()))
     if tls:
         chosen = replace(chosen, tls=_credentials(tls))
+    if auth != "eim" or install:
+        chosen = replace(chosen, pnc=_contracts(auth, install=install))
     injected = tuple(_faults(faults, seed, chosen))
     world = build(seed, chosen, injected, script, limit_s)
     world.recording.scripted = script is not None
@@ -175,19 +182,22 @@ def build(
     plant = plant_for(scenario)
     station = scenario.secc or secc_config(scenario)
     car = scenario.evcc or evcc_config(scenario)
+    pnc = scenario.pnc
+    trust, wallet = (pnc.trust, pnc.wallet) if pnc is not None else (None, None)
+    evse = VirtualEvse(plant, scenario.evse)
+    evse.back_end = pnc.back_end(random.Random(f"cps {seed}").randbytes) if pnc is not None else None
 
     def make_secc(entropy: Entropy, utc: Utc, facts: TlsFacts | None = None) -> Machine:
-        return SeccMachine(session_config(station, facts), entropy, utc, tls=facts)
+        return SeccMachine(session_config(station, facts), entropy, utc, tls=facts, trust=trust)
 
     def make_evcc(entropy: Entropy, utc: Utc, facts: TlsFacts | None = None) -> Machine:
-        config = session_config(car, facts)
-        return EvccMachine(config, entropy, utc, script) if script else EvccMachine(config, entropy, utc)
+        return EvccMachine(session_config(car, facts), entropy, utc, script, tls=facts, wallet=wallet)
 
     tls = scenario.tls
     return World(
         seed,
         plant=plant,
-        evse=VirtualEvse(plant, scenario.evse),
+        evse=evse,
         ev=VirtualEv(plant, scenario.ev),
         make_secc=_behind_tls("SECC", tls.secc, make_secc) if tls is not None else make_secc,
         make_evcc=_behind_tls("EVCC", tls.evcc, make_evcc) if tls is not None else make_evcc,
@@ -209,6 +219,14 @@ def _credentials(given: bool | Credentials) -> Credentials:
     return credentials() if isinstance(given, bool) else given
 
 
+def _contracts(auth: str, *, install: bool) -> PlugAndCharge:
+    from iso15118.sim.contracts import plug_and_charge  # sessions by card load no cryptography
+
+    if auth != "pnc":
+        raise ConfigError("auth", f"{auth!r}; accepted: 'eim' (without install) and 'pnc'")
+    return plug_and_charge(install=install)
+
+
 def plant_for(scenario: Scenario) -> Plant:
     """The circuit of a scenario, with its battery."""
     ev = scenario.ev
@@ -219,12 +237,25 @@ def plant_for(scenario: Scenario) -> Plant:
 def secc_config(scenario: Scenario) -> SeccConfig:
     """The station's configuration of a scenario: this service, both control modes."""
     modes = (scenario.control, *(m for m in ControlMode if m is not scenario.control))
-    return SeccConfig(services=(scenario.service,), control_modes=modes, insecure_no_tls=scenario.tls is None)
+    plain = SeccConfig(
+        services=(scenario.service,), control_modes=modes, insecure_no_tls=scenario.tls is None
+    )
+    if scenario.pnc is None:
+        return plain
+    return replace(
+        plain,
+        authorization=("PnC", "EIM"),
+        certificate_installation=scenario.pnc.cps is not None,
+        confirm_meter_every=scenario.pnc.confirm_meter_every,
+    )
 
 
 def evcc_config(scenario: Scenario) -> EvccConfig:
-    """The car's configuration of a scenario."""
+    """The car's configuration of a scenario: where there are contracts it pays by nothing else."""
+    by_contract = scenario.pnc is not None
     return EvccConfig(
+        authorization=("PnC",) if by_contract else ("EIM",),
+        install_contracts=by_contract,
         services=(scenario.service,),
         control_mode=scenario.control,
         max_loops=scenario.loops,

@@ -17,6 +17,7 @@ from iso15118.sim.virtual_evse import AC_STATION, DC_STATION, EvseSetup
 from iso15118.units import NO_FLOW, Envelope
 
 if TYPE_CHECKING:
+    from iso15118.sim.contracts import PlugAndCharge
     from iso15118.sim.tls import Credentials
 
 SERVICES: Final = ("AC", "AC_BPT", "DC", "DC_BPT")
@@ -32,7 +33,7 @@ class Scenario:
     """A session to be simulated. `loops` None: until the car has what it wants.
 
     `secc` and `evcc` replace the configurations that follow from the rest. `tls`: who both sides are on TLS; None:
-    plain TCP.
+    plain TCP. `pnc`: contracts and whom the station trusts with them; None: a card.
     """
 
     service: EnergyService = EnergyService.DC
@@ -43,6 +44,7 @@ class Scenario:
     secc: SeccConfig | None = None
     evcc: EvccConfig | None = None
     tls: Credentials | None = None
+    pnc: PlugAndCharge | None = None
 
 
 def service_of(name: str) -> EnergyService:

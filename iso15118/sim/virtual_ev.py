@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hal.virtual.circuit import AcPlant, DcPlant, Plant
 from iso15118.control import ev as api
 from iso15118.control.common import ControlMode, EnergyService, Wish
 from iso15118.sim.virtual_evse import Reply
 from iso15118.units import Envelope, Limits
+
+if TYPE_CHECKING:
+    from iso15118.security.contracts import Contract
 
 DC_CAR: Final = Envelope(
     charge=Limits(max_power_w=120_000.0, max_current_a=250.0),
@@ -52,6 +55,7 @@ class EvSetup:
     wishes: tuple[tuple[float, Wish | None], ...] = ()
     service_s: float = 0.05
     schedule_s: float = 0.2
+    store_s: float = 0.1
 
 
 @dataclass(slots=True)
@@ -70,6 +74,7 @@ class VirtualEv:
         self.plant = plant
         self.setup = setup or EvSetup()
         self.faults = EvFaults()
+        self.contracts: tuple[Contract, ...] = ()
         self.energy_since: float | None = None
         self.energy_s = 0.0
         self.target_a = self.target_w = 0.0
@@ -179,9 +184,12 @@ class VirtualEv:
 
     # --- questions ----------------------------------------------------------------------------
 
-    def answer(self, question: api.Question) -> Reply:
+    def answer(self, question: api.AnyQuestion) -> Reply:
         """The answer to a question and the time it takes; the value may be an exception."""
-        if isinstance(question, api.ServiceChoice):
+        if isinstance(question, api.StoreContract):
+            self.contracts = (*self.contracts, question.contract)
+            reply = Reply(True, self.setup.store_s)
+        elif isinstance(question, api.ServiceChoice):
             reply = Reply(self._choose_service(question), self.setup.service_s)
         else:
             reply = Reply(self._choose_schedule(question), self.setup.schedule_s)

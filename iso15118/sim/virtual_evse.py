@@ -7,6 +7,7 @@ nothing by itself, so that what keeps a simulated session safe is the stack.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -58,6 +59,7 @@ class EvseSetup:
     price_per_kwh: float | None = 0.39
     feed_in_per_kwh: float | None = 0.12
     offer_s: float = 0.2
+    install_s: float = 0.8
     cable_check_s: float = 1.0
     lock_s: float = 0.3
     setpoints: tuple[tuple[float, float | None], ...] = ()
@@ -99,6 +101,7 @@ class VirtualEvse:
         self.plant = plant
         self.setup = setup or EvseSetup()
         self.faults = EvseFaults()
+        self.back_end: Callable[[api.ContractRequest], api.ContractResponse] | None = None
         self.check = Check.IDLE
         self.energy_since: float | None = None
         self.energy_s = 0.0
@@ -236,9 +239,12 @@ class VirtualEvse:
 
     # --- questions ----------------------------------------------------------------------------
 
-    def answer(self, question: api.Question) -> Reply:
+    def answer(self, question: api.AnyQuestion) -> Reply:
         """The answer to a question and the time it takes; the value may be an exception."""
-        if isinstance(question, api.AuthorizationQuestion):
+        if isinstance(question, api.ContractRequest):
+            none = api.ContractResponse(reason="no back end")
+            reply = Reply(self.back_end(question) if self.back_end else none, self.setup.install_s)
+        elif isinstance(question, api.AuthorizationQuestion):
             accept = self.setup.accept if self.faults.accept is None else self.faults.accept
             delay = self.setup.authorize_s if self.faults.authorize_s is None else self.faults.authorize_s
             reason = "virtual card accepted" if accept else "virtual card refused"

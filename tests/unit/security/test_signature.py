@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448
 
-from certs.keys import Signer
+from certs.errors import CertsError
+from certs.keys import HardwareKey, Signer
 from iso15118.errors import EncodeError
 from iso15118.exi.codec import decode, encode
 from iso15118.exi.fragment import signed_info_forms
@@ -16,6 +17,7 @@ from iso15118.messages.iso20 import common
 from iso15118.messages.iso20.types import MessageHeader
 from iso15118.messages.registry import schema_set
 from iso15118.security.algorithms import CANONICAL_EXI, ISO2, ISO2_P256, ISO20, ISO20_AND_P256, for_key
+from iso15118.security.contracts import OwnKey
 from iso15118.security.signature import MAX_REFERENCES, Flaw, sign, verify
 
 SET = schema_set(namespaces.COMMON_MESSAGES)
@@ -277,3 +279,29 @@ def test_element_that_cannot_be_encoded_is_a_verdict_too():
     unnameable = replace(element(), gen_challenge="text")
     verdict = check(signed(), {"id1": unnameable})
     assert verdict.flaw is Flaw.DIGEST
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_own_keys_sign_the_same_way_each_time_and_never_show(curve):
+    key = OwnKey(KEYS[curve])
+    algorithms = for_key(KEYS[curve].public_key(), ISO20_AND_P256)
+    first, second = (sign({"id1": element()}, key, algorithms, SET) for _ in range(2))
+    assert first == second
+    assert check(first, curve=curve).ok
+    assert repr(key) == str(key) == "OwnKey(...)"
+
+
+def test_key_of_the_wrong_kind_is_an_error_of_our_own():
+    with pytest.raises(CertsError):
+        OwnKey(KEYS["ed448"]).sign_digest(bytes(64))
+    with pytest.raises(CertsError):
+        OwnKey(KEYS["secp521r1"]).sign_message(b"x")
+
+
+def test_key_in_hardware_signs_in_its_own_way():
+    inside = Signer(KEYS["secp521r1"])
+    key = OwnKey(HardwareKey(KEYS["secp521r1"].public_key(), inside.sign_digest))
+    assert check(sign({"id1": element()}, key, ISO20[0], SET)).ok

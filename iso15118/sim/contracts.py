@@ -1,0 +1,69 @@
+"""Plug & Charge in a simulated session: a PKI, a contract in the car or one that waits for it, a station that takes it."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from certs.identity import Identity
+from certs.pki import TestPki
+from certs.profiles import Role
+from iso15118.control.evse import ContractRequest, ContractResponse
+from iso15118.machine import Entropy
+from iso15118.security.chains import RootsJudge
+from iso15118.security.contracts import Contract, Provisioning, Wallet
+from iso15118.security.plug_and_charge import StationTrust
+from iso15118.security.provisioning import ProvisioningService
+from iso15118.sim.world import EPOCH_S
+
+BackEnd = Callable[[ContractRequest], ContractResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class PlugAndCharge:
+    """Who trusts whom, what the car holds, and the contracts that wait for it (None: none can be fetched).
+
+    `confirm_meter_every`: charge loops after which the car signs the meter reading, 0: never.
+    """
+
+    trust: StationTrust
+    wallet: Wallet
+    cps: Identity | None = field(default=None, repr=False)
+    waiting: tuple[Identity, ...] = field(default=(), repr=False)
+    confirm_meter_every: int = 5
+
+    def back_end(self, entropy: Entropy) -> BackEnd | None:
+        """The provisioning service behind the station, whose chance is `entropy`."""
+        provisioning, vehicles = self.wallet.provisioning, self.trust.provisioning
+        if self.cps is None or provisioning is None or vehicles is None:
+            return None
+        service = ProvisioningService(
+            cps=self.cps,
+            contracts={provisioning.pcid: self.waiting},
+            vehicles=vehicles,
+            utc=lambda: EPOCH_S,
+            entropy=entropy,
+        )
+        return service.answer
+
+
+@functools.cache
+def contract_pki() -> TestPki:
+    """The PKI everything comes from, one for the whole process, valid at the time every world begins."""
+    return TestPki(datetime.datetime.fromtimestamp(EPOCH_S, datetime.UTC))
+
+
+@functools.cache
+def plug_and_charge(*, install: bool = False) -> PlugAndCharge:
+    """A car with a contract, or (`install`) one that has none and fetches one over the station."""
+    pki = contract_pki()
+    trust = StationTrust(
+        RootsJudge(Role.CONTRACT, pki.roots[Role.MO_ROOT]),
+        RootsJudge(Role.PROVISIONING, pki.roots[Role.OEM_ROOT]),
+    )
+    contract, provisioning = pki.contract(), Provisioning.of(pki.provisioning())
+    if not install:
+        return PlugAndCharge(trust, Wallet((Contract.of(contract),), provisioning))
+    return PlugAndCharge(trust, Wallet((), provisioning), pki.cps(), (contract,))
