@@ -77,11 +77,13 @@ def security(args: argparse.Namespace, role: Role, *, insecure: bool) -> Iterato
     from iso15118.runtime.security import Security
 
     evidence = _evidence(args.revocation) if args.revocation else None
+    folder = _folder(args.pki, role)
     with _key_log(args.keylog) as key_log:
         yield Security(
-            _identity(args.pki, role, args.passphrase_file),
+            _identity(folder, args.passphrase_file),
             policy=_policy(lab=args.lab_certificates),
             evidence=evidence,
+            staple=_staple(folder) if role == "SECC" else None,
             key_log=key_log,
             wallet=_wallet(args.pki) if role == "EVCC" else None,
         )
@@ -134,18 +136,34 @@ def _nothing_to_show(role: Role) -> str:
     )
 
 
-def _identity(folder: Path, role: Role, passphrase_file: Path | None) -> Identity:
-    """The identity of a directory, or the one of this role in a PKI."""
+def _folder(given: Path, role: Role) -> Path:
+    """The directory of the identity: the one of this role in a PKI, else what was given."""
     from certs.directory import is_pki
+
+    return given / ("secc" if role == "SECC" else "vehicle") if is_pki(given) else given
+
+
+def _identity(folder: Path, passphrase_file: Path | None) -> Identity:
     from certs.errors import CertsError
     from certs.identity import Identity
 
-    if is_pki(folder):
-        folder /= "secc" if role == "SECC" else "vehicle"
     try:
         return Identity.load(folder, passphrase_file=passphrase_file)
     except CertsError as error:
         raise UsageError(error.diagnostics()) from error
+
+
+def _staple(folder: Path) -> Callable[[], bytes]:
+    """The OCSP response of the directory at the time: whoever renews it need not stop the charger."""
+    from certs.identity import STATUS
+
+    def read() -> bytes:
+        try:
+            return (folder / STATUS).read_bytes()
+        except OSError:
+            return b""
+
+    return read
 
 
 def _policy(*, lab: bool) -> Policy | None:

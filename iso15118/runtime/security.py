@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -91,8 +91,8 @@ def demand(role: Role, identity: Identity | Security | None, *, insecure: bool, 
         _LOG.warning(
             "%s: the SECRETS OF EVERY TLS CONNECTION ARE WRITTEN DOWN (key log). Never in service", who
         )
-    if role == "SECC" and security.evidence is None:
-        _LOG.warning("%s: nothing is known about revoked vehicles; a public station has to know", who)
+    for remark in _remarks(role, security):
+        _LOG.warning("%s: %s", who, remark)
     return security
 
 
@@ -204,6 +204,26 @@ def _check_identity(role: Role, identity: Identity) -> None:
         raise ConfigError(
             "identity", f"it trusts no root that a {peer.value} certificate could end at (roots/*.pem)"
         )
+
+
+def _remarks(role: Role, security: Security) -> Iterator[str]:
+    """What will keep peers away, or should be known."""
+    from certs import ocsp
+
+    own, now = security.identity, datetime.datetime.now(datetime.UTC)
+    until = own.leaf.not_valid_after_utc
+    if now > until:
+        yield f"its own certificate ended on {until}: every peer will refuse it. Renew it"
+    elif now < own.leaf.not_valid_before_utc:
+        yield f"its own certificate begins on {own.leaf.not_valid_before_utc}: look at the clock"
+    if role == "SECC":
+        if security.evidence is None:
+            yield "nothing is known about revoked vehicles; a public station has to know"
+        response = own.status if security.staple is None else security.staple()
+        issuer = own.certificates[1] if len(own.certificates) > 1 else own.leaf
+        status = ocsp.check(response, own.leaf, issuer, now)
+        if status.kind is not ocsp.Revocation.GOOD:
+            yield f"its OCSP response proves nothing ({status.detail}): vehicles will refuse it. Fetch a new one"
 
 
 def _missing(role: Role) -> str:

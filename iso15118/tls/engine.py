@@ -54,12 +54,13 @@ _KNOWN_EXTENSIONS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TlsFacts:
-    """What was negotiated, and who the peer is: DER certificates, leaf first (empty: it showed none)."""
+    """What was negotiated, and who the peer is: DER certificates, leaf first (empty: it showed none), and its CN."""
 
     version: Version
     suite: str
     group: str
     peer_chain: tuple[bytes, ...] = ()
+    peer_name: str = ""
 
     @property
     def peer(self) -> bytes | None:
@@ -150,11 +151,13 @@ class Engine:
     def facts(self) -> TlsFacts:
         """What was negotiated. After the handshake."""
         connection = self._connection
+        chain = self._peer_chain()
         return TlsFacts(
             Version(connection.get_protocol_version()),
             connection.get_cipher_name() or "",
             connection.get_group_name() or "",
-            self._peer_chain(),
+            chain,
+            _common_name(chain[0]) if chain else "",
         )
 
     # --- the context --------------------------------------------------------------------------
@@ -318,6 +321,11 @@ def _show(context: Any, identity: Identity) -> None:
     for certificate in others:
         context.add_extra_chain_cert(certificate)
     context.use_privatekey(identity.key)
+
+
+def _common_name(der: bytes) -> str:
+    names = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""
 
 
 def _name(certificate: x509.Certificate) -> str:

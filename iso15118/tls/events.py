@@ -9,7 +9,9 @@ from iso15118.events import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsEstablished(Event):
-    """The handshake succeeded. `peer` is the fingerprint (SHA-256) of the peer's certificate, empty for none."""
+    """The handshake succeeded. `peer` is the fingerprint (SHA-256) of the peer's certificate and `peer_name` its CN (SECCID
+    or EVCCID), both empty for none.
+    """
 
     version: str
     suite: str

@@ -184,6 +184,7 @@ class TlsMachine:
                 suite=facts.suite,
                 group=facts.group,
                 peer=peer,
+                peer_name=facts.peer_name,
             )
         )
         self._session = self._make(facts)

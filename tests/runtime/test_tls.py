@@ -402,10 +402,29 @@ async def test_regression_17_the_key_log_is_off_unless_asked_for_and_then_loud(c
     assert Security(tree().secc()).key_log is None
 
 
-async def test_without_a_source_of_revocation_the_log_says_so(caplog):
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: tree().secc(), ["nothing is known about revoked vehicles"]),
+        (lambda: Security(tree().secc(), evidence=Evidence), []),
+        (
+            lambda: Security(tree().secc(defect="expired"), evidence=Evidence),
+            ["its own certificate ended on"],
+        ),
+        (lambda: Security(tree().secc(defect="not-yet-valid"), evidence=Evidence), ["look at the clock"]),
+        (
+            lambda: Security(tree().secc(defect="stale-status"), evidence=Evidence),
+            ["OCSP response proves nothing"],
+        ),
+        (lambda: Security(tree().secc(), evidence=Evidence, staple=bytes), ["there is no OCSP response"]),
+    ],
+)
+async def test_what_will_keep_vehicles_away_is_told_at_start(make, told, caplog):
     with caplog.at_level(logging.WARNING, logger="iso15118.runtime"):
-        async with station():
-            assert "revoked" in caplog.text
+        async with station(make()):
+            pass
+    assert len(caplog.records) == len(told)
+    assert all(text in caplog.text for text in told)
     assert "WITHOUT TLS" not in caplog.text
 
 

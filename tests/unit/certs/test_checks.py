@@ -11,6 +11,8 @@ from certs import checks
 from certs.chain import Evidence, Mode, Policy
 from certs.pki import TestPki
 from certs.profiles import Role
+from certs.reasons import EXPLANATIONS
+from iso15118.tls.errors import Alert
 from iso15118.tls.identity import Identity as TlsIdentity
 from iso15118.tls.identity import TlsSettings
 from iso15118.tls.profile import ISO2, ISO20
@@ -118,6 +120,16 @@ def test_a_public_station_has_to_know_about_the_car():
     assert checks.of_vehicles(secc, clock, lambda: tree.evidence(vehicle))(vehicle.chain) == ""
     revoked = tree.vehicle(defect="revoked")
     assert "is revoked" in checks.of_vehicles(secc, clock, lambda: tree.evidence(revoked))(revoked.chain)
+
+
+def test_each_reason_has_an_alert_that_reaches_the_peer():
+    for reason, explanation in EXPLANATIONS.items():
+        number = explanation.alert_number
+        assert number == 0 or f"({number})" in explanation.alert, reason
+        assert number == 0 or Alert(number).name.lower() in explanation.alert
+    tree = tree_of()
+    said = checks.of_stations(tree.vehicle(), clock)(tree.secc(defect="wrong-role").chain)
+    assert said.alert == Alert.CERTIFICATE_UNKNOWN
 
 
 def test_staples():

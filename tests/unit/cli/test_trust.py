@@ -6,6 +6,7 @@ import argparse
 import datetime
 import functools
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,11 +46,23 @@ def test_a_pki_gives_each_role_its_identity(pki):
         with trust.security(options("--pki", pki), role, insecure=False) as security:
             assert security.identity.role is wanted
             assert (security.policy, security.evidence, security.key_log) == (None, None, None)
+            assert (security.staple is None) == (role == "EVCC")
     with trust.security(
         options("--pki", pki / "secc", "--lab-certificates"), "SECC", insecure=True
     ) as security:
         assert security.identity.role is Role.SECC
         assert security.policy is LAB
+
+
+def test_the_response_to_staple_is_read_anew_each_time(pki, tmp_path):
+    shutil.copytree(pki / "secc", tmp_path / "secc")
+    file = tmp_path / "secc" / "ocsp.der"
+    with trust.security(options("--pki", tmp_path / "secc"), "SECC", insecure=False) as security:
+        assert security.staple() == file.read_bytes() != b""
+        file.write_bytes(b"newer")
+        assert security.staple() == b"newer"
+        file.unlink()
+        assert security.staple() == b""
 
 
 def test_plain_tcp_by_consent_needs_no_certificates():
