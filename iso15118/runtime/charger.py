@@ -38,7 +38,14 @@ from iso15118.runtime.net import (
 )
 from iso15118.runtime.plug import Plug, PlugDriver
 from iso15118.runtime.reception import Host, Reception
-from iso15118.runtime.security import HALF_OPEN, Security, session_config, station_trust, tls_machine
+from iso15118.runtime.security import (
+    HALF_OPEN,
+    Security,
+    as_security,
+    session_config,
+    station_trust,
+    tls_machine,
+)
 from iso15118.runtime.security import demand as demand_security
 from iso15118.runtime.session import Hardware
 from iso15118.runtime.stream import EventStream, Sink
@@ -125,7 +132,7 @@ class Charger:
         self.config = config
         self.interface = interface
         self.evse = EvseLevels(state or EvseState(), self._on_levels)
-        self.security = identity if identity is None or isinstance(identity, Security) else Security(identity)
+        self.security = identity
         self.address: tuple[str, int] | None = None
         self.plain_address: tuple[str, int] | None = None
         self._port = port
@@ -166,6 +173,15 @@ class Charger:
             HALF_OPEN if self.security is None else self.security.half_open,
         )
         self._open = False
+
+    @property
+    def security(self) -> Security | None:
+        """What it shows on TLS, and by which rules; a new value counts from the next connection on."""
+        return self._security
+
+    @security.setter
+    def security(self, identity: Identity | Security | None) -> None:
+        self._security = as_security(identity)
 
     # --- life ---------------------------------------------------------------------------------
 

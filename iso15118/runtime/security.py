@@ -18,7 +18,7 @@ from iso15118.config import EvccConfig, SeccConfig
 from iso15118.errors import ConfigError
 from iso15118.events import Role
 from iso15118.machine import Machine, Utc
-from iso15118.security.binding import ConnectionFacts, carries_iso20
+from iso15118.security.binding import ConnectionFacts
 
 if TYPE_CHECKING:
     from certs.chain import Evidence, Policy
@@ -70,10 +70,10 @@ class Security:
             raise ConfigError("half_open", f"{self.half_open}; accepted: 1 or more")
 
 
-def demand(role: Role, identity: Identity | Security | None, *, insecure: bool, who: str) -> Security | None:
-    """The security of a side at start; None where plain TCP was allowed by name and there is no identity.
+def demand(role: Role, security: Security | None, *, insecure: bool, who: str) -> None:
+    """ConfigError unless this is enough to start with: an identity that fits, or plain TCP allowed by name.
 
-    `who` and `insecure` are the side's id and its switch `insecure_no_tls`. ConfigError tells what is missing.
+    `who` and `insecure` are the side's id and its switch `insecure_no_tls`. What should be known goes to the log.
     """
     if insecure:
         _LOG.warning(
@@ -81,11 +81,10 @@ def demand(role: Role, identity: Identity | Security | None, *, insecure: bool, 
             "and control the session. For laboratories only",
             who,
         )
-    if identity is None:
+    if security is None:
         if not insecure:
             raise ConfigError("identity", _missing(role))
-        return None
-    security = identity if isinstance(identity, Security) else Security(identity)
+        return
     _check_identity(role, security.identity)
     if security.key_log is not None:
         _LOG.warning(
@@ -93,7 +92,6 @@ def demand(role: Role, identity: Identity | Security | None, *, insecure: bool, 
         )
     for remark in _remarks(role, security):
         _LOG.warning("%s: %s", who, remark)
-    return security
 
 
 def tls_machine(role: Role, security: Security, make: Callable[[TlsFacts], Machine], utc: Utc) -> TlsMachine:
@@ -104,9 +102,13 @@ def tls_machine(role: Role, security: Security, make: Callable[[TlsFacts], Machi
 
 
 def session_config(config: _Config, facts: ConnectionFacts | None) -> _Config:
-    """The configuration a session machine gets: consent to plain TCP is none to a weak TLS connection."""
-    allowed = carries_iso20(facts) if facts is not None else config.insecure_no_tls
-    return dataclasses.replace(config, insecure_no_tls=allowed)
+    """The configuration a session machine gets: consent to plain TCP is none to a TLS connection that proves nothing."""
+    return config if facts is None else dataclasses.replace(config, insecure_no_tls=False)
+
+
+def as_security(identity: Identity | Security | None) -> Security | None:
+    """An identity alone is used by the standard's rules."""
+    return identity if identity is None or isinstance(identity, Security) else Security(identity)
 
 
 def with_contract(wallet: Wallet | None, contract: Contract) -> Wallet:

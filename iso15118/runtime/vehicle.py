@@ -23,7 +23,7 @@ from iso15118.runtime.inlet import Inlet
 from iso15118.runtime.life import Life, LivingController
 from iso15118.runtime.net import wait_for_interface
 from iso15118.runtime.plug import Plug
-from iso15118.runtime.security import Security, session_config, tls_machine, with_contract
+from iso15118.runtime.security import Security, as_security, session_config, tls_machine, with_contract
 from iso15118.runtime.security import demand as demand_security
 from iso15118.runtime.session import Hardware, Session
 from iso15118.runtime.stream import EventStream, Sink
@@ -109,7 +109,7 @@ class Vehicle:
         )
         command = self._life.command if self._life is not None else controller.command
         self._hardware = Hardware(command, _Questions(controller, self._keep), ev.Deenergise)
-        self.security = identity if identity is None or isinstance(identity, Security) else Security(identity)
+        self.security = identity
         self._events = EventStream(_ROLE, sinks)
         self._approach = Approach(
             config.discovery_cycles,
@@ -124,6 +124,15 @@ class Vehicle:
         )
         self._session: Session | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def security(self) -> Security | None:
+        """What it shows on TLS, and by which rules; a new value counts from the next connection on."""
+        return self._security
+
+    @security.setter
+    def security(self, identity: Identity | Security | None) -> None:
+        self._security = as_security(identity)
 
     @property
     def result(self) -> SessionEnded | None:
