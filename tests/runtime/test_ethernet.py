@@ -20,12 +20,14 @@ QUESTION = homeplug.write(Frame(BROADCAST, EV, homeplug.SlacParmReq(run_id=bytes
 PROGRAM = """
 import socket, subprocess, sys, time
 sniffer = [sys.executable, "-m", "iso15118.cli", "slac", "sniff", "--json", "--count", "2", "--interface"]
-running = [subprocess.Popen([*sniffer, name]) for name in ("vev", "vse")]
+running = [subprocess.Popen([*sniffer, name], stdout=subprocess.PIPE) for name in ("vev", "vse")]
 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
     sender.bind(("vev", 0x88E1))
     while any(process.poll() is None for process in running):
         sender.send(bytes.fromhex({frame!r}))
         time.sleep(0.05)
+for process in running:
+    sys.stdout.write(process.stdout.read().decode())
 sys.exit(max(process.returncode for process in running))
 """
 
