@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cryptography import x509
@@ -117,6 +117,11 @@ class Wallet:
 
     contracts: tuple[Contract, ...] = ()
     provisioning: Provisioning | None = None
+
+    def with_contract(self, contract: Contract) -> Wallet:
+        """The same with this contract first, in place of an older one of its name."""
+        others = tuple(each for each in self.contracts if each.emaid != contract.emaid)
+        return replace(self, contracts=(contract, *others))
 
 
 def certificate(octets: bytes) -> x509.Certificate | None:

@@ -261,6 +261,11 @@ class LiveEvse:
         answer: EnergyOffer = await _answer(self.virtual.answer(question))
         return answer
 
+    async def install_contract(self, question: evse.ContractRequest) -> evse.ContractResponse:
+        """The virtual answer."""
+        answer: evse.ContractResponse = await _answer(self.virtual.answer(question))
+        return answer
+
 
 class LiveEv:
     """A `VirtualEv` as controller: its answers take their time."""
@@ -280,6 +285,11 @@ class LiveEv:
     async def choose_schedule(self, question: ev.ScheduleChoice) -> ev.ScheduleDecision:
         """The virtual answer."""
         answer: ev.ScheduleDecision = await _answer(self.virtual.answer(question))
+        return answer
+
+    async def store_contract(self, question: ev.StoreContract) -> bool:
+        """The virtual answer."""
+        answer: bool = await _answer(self.virtual.answer(question))
         return answer
 
 

@@ -18,7 +18,7 @@ from iso15118.messages.iso20.common import (
 )
 from iso15118.quirks import Quirk
 from iso15118.security.algorithms import ISO20, ISO20_AND_P256, Algorithms
-from iso15118.security.contracts import Contract, Provisioning, Wallet
+from iso15118.security.contracts import Contract, Provisioning
 from iso15118.security.installation import installation_request, open_installation
 from iso15118.security.plug_and_charge import proof
 
@@ -134,10 +134,9 @@ async def _fetch(ev: Ev, provisioning: Provisioning) -> CertificateInstallationR
 
 
 async def _keep(ev: Ev, contract: Contract) -> None:
-    """Store a contract; it also serves this session, before those that were there. One of the same name is replaced."""
+    """Store a contract; it also serves this session, before those that were there."""
     assert ev.wallet is not None
     stored = await ev.query(StoreContract(contract))
-    others = tuple(each for each in ev.wallet.contracts if each.emaid != contract.emaid)
-    ev.wallet = Wallet((contract, *others), ev.wallet.provisioning)
+    ev.wallet = ev.wallet.with_contract(contract)
     kept = "stored" if stored is True else "not stored: it serves this session alone"
     ev.decide("CertificateInstallation", f"a contract of {contract.provider}, {kept}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import dataclass, replace
 
 import pytest
@@ -29,7 +30,7 @@ from tests.unit.evcc.contracts import (
     held,
     means_of,
 )
-from tests.unit.evcc.harness import DC, Bench, config
+from tests.unit.evcc.harness import DC, Bench, config, framed
 from tests.unit.security.made import AT, contract, pcid, strangers
 
 ONGOING = Processing.ONGOING
@@ -120,7 +121,7 @@ def test_request_is_repeated_as_it_is_but_for_its_time():
 
 
 def test_station_that_never_decides_is_left():
-    bench = drive()
+    bench = drive(poll_interval_s=1.0)
     bench.station.alter("AuthorizationReq", evse_processing=ONGOING)
     assert bench.run().outcome == ("timeout", "remote")
     assert 59.0 < bench.closed_at - 100.0 < 62.0
@@ -297,7 +298,7 @@ class _Always:
 
 
 def test_back_end_that_never_answers_ends_the_session_in_time():
-    bench = drive(installing(), contracts=(), install_contracts=True)
+    bench = drive(installing(), contracts=(), install_contracts=True, poll_interval_s=1.0)
     bench.station.back_end = _Always(bench.station.back_end)
     bench.station.alter("CertificateInstallationReq", evse_processing=ONGOING)
     assert bench.run().outcome == ("timeout", "remote")
@@ -334,6 +335,36 @@ def test_without_a_usable_answer_the_card_pays(how):
 def _tampered(request, response, count):
     data = response.signed_installation_data
     return replace(response, signed_installation_data=replace(data, dh_public_key=bytes(133)))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_answer_gives_no_contract_and_no_crash(seed):
+    """A bit or an octet of the signed part changed: the card pays, or the session ends for what cannot be read."""
+    chance = random.Random(seed)
+
+    def spoilt(request, response, count):
+        octets = bytearray(framed(response))
+        start = chance.randrange(600, len(octets) - 2)
+        octets[start : start + 1] = (
+            chance.randbytes(1) if seed % 2 else bytes([octets[start] ^ 1 << seed % 8])
+        )
+        return bytes(octets)
+
+    bench = drive(installing(), contracts=(), install_contracts=True)
+    bench.station.on("CertificateInstallationReq", spoilt)
+    bench.run()
+    if (
+        bench.controller.stored
+    ):  # chains and padding are not all signed: what was stored is right all the same
+        assert bench.controller.stored == [held()]
+    else:
+        assert bench.outcome in (
+            COMPLETED,
+            ("protocol", "remote"),
+            ("refused", "remote"),
+            ("timeout", "remote"),
+        )
+        assert not bench.station.shown
 
 
 def test_refusal_of_the_request_ends_the_session():

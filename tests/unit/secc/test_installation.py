@@ -104,6 +104,7 @@ def test_ongoing_while_the_back_end_works_and_at_last_its_answer():
     first = wish(made)
     assert made.send(first) is None
     made.advance(2.9)
+    made.levels(setpoint_w=5.0)
     assert not made.sent
     made.advance(0.2)
     assert made.sent[-1].evse_processing is Processing.ONGOING

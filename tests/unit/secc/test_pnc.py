@@ -161,6 +161,25 @@ def test_the_answer_about_one_contract_does_not_count_for_another(other):
     told(made, made.send(swapped), C.FAILED, over=True)
 
 
+@pytest.mark.req("V2G20-1582")
+def test_a_contract_does_not_profit_from_the_answer_about_a_card():
+    made = station()
+    made.answering = False
+    made.send(made.ev.authorization())
+    made.advance(1.1)
+    told(made, made.send(claim(made)), C.FAILED, over=True)
+
+
+def test_news_of_the_hardware_do_not_disturb_the_waiting():
+    made = station()
+    made.answering = False
+    made.send(claim(made))
+    made.levels(setpoint_w=5.0)
+    assert not made.sent
+    made.answer(Authorization(True))
+    assert made.record.authorized
+
+
 def test_late_answer_is_a_refusal_in_time():
     made = station()
     made.answering = False

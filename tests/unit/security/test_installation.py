@@ -240,6 +240,14 @@ def test_contract_is_to_be_renewed_before_it_ends():
     assert not held.expires_soon(ends - 15 * DAY)
 
 
+def test_contract_replaces_the_older_one_of_its_name_and_comes_first():
+    first, other = Contract.of(contract()), Contract.of(contract(emaid="DE-TST-C00000099"))
+    newer = replace(first, chain=(b"newer",))
+    wallet = Wallet((other, first), Provisioning.of(provisioning()))
+    assert wallet.with_contract(newer).contracts == (newer, other)
+    assert wallet.with_contract(newer).provisioning is wallet.provisioning
+
+
 def test_keys_never_show():
     held = Wallet((Contract.of(contract()),), Provisioning.of(provisioning()))
     event = QuestionAsked(t=0.0, role="EVCC", question=StoreContract(held.contracts[0]))
