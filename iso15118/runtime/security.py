@@ -23,7 +23,7 @@ from iso15118.security.binding import ConnectionFacts
 if TYPE_CHECKING:
     from certs.chain import Evidence, Policy
     from certs.identity import Identity
-    from iso15118.security.contracts import Contract, Wallet
+    from iso15118.security.contracts import Wallet
     from iso15118.security.plug_and_charge import StationTrust
     from iso15118.tls.engine import TlsFacts
     from iso15118.tls.identity import StatusCheck, TlsSettings
@@ -109,15 +109,6 @@ def session_config(config: _Config, facts: ConnectionFacts | None) -> _Config:
 def as_security(identity: Identity | Security | None) -> Security | None:
     """An identity alone is used by the standard's rules."""
     return identity if identity is None or isinstance(identity, Security) else Security(identity)
-
-
-def with_contract(wallet: Wallet | None, contract: Contract) -> Wallet:
-    """A wallet in which this contract comes first, in place of an older one of the same name."""
-    from iso15118.security.contracts import Wallet
-
-    old = wallet or Wallet()
-    others = tuple(each for each in old.contracts if each.emaid != contract.emaid)
-    return dataclasses.replace(old, contracts=(contract, *others))
 
 
 def station_trust(security: Security | None) -> StationTrust | None:

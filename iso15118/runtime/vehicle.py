@@ -23,7 +23,7 @@ from iso15118.runtime.inlet import Inlet
 from iso15118.runtime.life import Life, LivingController
 from iso15118.runtime.net import wait_for_interface
 from iso15118.runtime.plug import Plug
-from iso15118.runtime.security import Security, as_security, session_config, tls_machine, with_contract
+from iso15118.runtime.security import Security, as_security, session_config, tls_machine
 from iso15118.runtime.security import demand as demand_security
 from iso15118.runtime.session import Hardware, Session
 from iso15118.runtime.stream import EventStream, Sink
@@ -223,10 +223,9 @@ class Vehicle:
 
     def _keep(self, contract: Contract) -> None:
         """A contract that the controller has stored: it counts from the next session on, before all others."""
-        if self.security is not None:
-            self.security = dataclasses.replace(
-                self.security, wallet=with_contract(self.security.wallet, contract)
-            )
+        if self.security is not None and self.security.wallet is not None:
+            wallet = self.security.wallet.with_contract(contract)
+            self.security = dataclasses.replace(self.security, wallet=wallet)
 
     def _on_controller_broken(self, error: BaseException) -> None:
         """A defect of the controller: its levels mean nothing any more."""
