@@ -226,9 +226,27 @@ async def test_a_car_with_tls_never_falls_back():
         assert len(seen_ev.of(Connected)) == 1
 
 
+async def test_a_car_falls_back_where_its_configuration_says_so():
+    from iso15118.discovery.events import SeccFound
+
+    async with station(None, insecure_no_tls=True) as (charger, _, seen):
+        vehicle, bench, seen_ev = car(charger, insecure_no_tls=True)
+        address, port = charger.plain_address
+
+        async def answer(_):
+            return SeccFound(t=0.0, role="EVCC", address=address, port=port, tls=False, downgraded=True)
+
+        vehicle._approach._charger, vehicle._approach._discover = None, answer
+        assert (await drive(vehicle, bench)).as_intended
+        assert not seen_ev.of(TlsEstablished)
+        assert not seen.of(TlsEstablished)
+
+
 async def test_both_ports_serve_where_the_configuration_allows_plain():
     async with station(None, insecure_no_tls=True) as (charger, bench, seen):
         assert [e.tls for e in seen.of(ChargerListening)] == [True, False]
+        told = charger._discovery_machine()._endpoints
+        assert (told.tls_port, told.plain_port) == (charger.address[1], charger.plain_address[1])
         _, plain_car = benches()
         plain = Vehicle(
             EvccConfig(**PATIENT_CAR, max_loops=2),
