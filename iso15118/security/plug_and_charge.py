@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from iso15118.exi.grammar import SchemaSet
@@ -24,6 +24,7 @@ CHALLENGE_OCTETS: Final = 16
 EXPIRES_SOON_S: Final = 14 * 86_400.0  # [V2G20-2218]
 SIGNED_ID: Final = "id1"
 """The Id of the one element a message of ours signs."""
+_WARNINGS: Final = frozenset(code.value for code in ResponseCode if code.value.startswith("WARNING"))
 _PROVIDER: Final = 5
 """Characters of an EMAID that name country and provider."""
 
@@ -118,12 +119,14 @@ class Examination:
 
 
 def judged(judge: ChainJudge, chain: tuple[bytes, ...], utc_s: float) -> Judgement:
-    """What `judge` says; one that fails is a refusal, for a peer's octets may have brought it about."""
+    """What `judge` says. One that fails, or refuses without a warning an EV understands, refuses in general."""
+    general = ResponseCode.WARNING_GENERAL_PNC_AUTHORIZATION_ERROR.value
     try:
-        return judge(chain, utc_s)
+        found = judge(chain, utc_s)
     except Exception as error:  # noqa: BLE001 - the judge may be the firmware's own
-        why = f"the chain could not be judged: {type(error).__name__}"
-        return Judgement(why, ResponseCode.WARNING_GENERAL_PNC_AUTHORIZATION_ERROR.value)
+        return Judgement(f"the chain could not be judged: {type(error).__name__}", general)
+    known = found.ok or found.code in _WARNINGS
+    return found if known else replace(found, code=general)
 
 
 def proof(

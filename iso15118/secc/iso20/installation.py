@@ -29,7 +29,7 @@ from iso15118.security.signature import Verdict, verify
 ANSWER_HOLD_S: Final = 3.0
 """How long a request waits for the back end before it is answered Ongoing (of 4.5 s allowed)."""
 MAX_INSTALLATIONS: Final = 32
-"""Contracts a vehicle may ask for in one session."""
+"""How often a vehicle may ask in one session; more is refused before anything is computed."""
 
 
 def install(s: View, req: CertificateInstallationReq) -> Step:
@@ -60,10 +60,11 @@ def _forward(s: View, req: CertificateInstallationReq, content: tuple[Any, ...])
     chain = chain_of(req.oem_provisioning_certificate_chain)
     if s.record.installed >= MAX_INSTALLATIONS:
         return _refused(s, ResponseCode.WARNING_NO_CERTIFICATE_AVAILABLE, "too many contracts in one session")
+    count = s.record.installed + 1
     verdict = _verified(s, req, chain)
     if verdict is None:
         code = ResponseCode.WARNING_CERTIFICATE_VALIDATION_ERROR
-        return _refused(s, code, "the provisioning certificate cannot be read")
+        return _refused(s, code, "the provisioning certificate cannot be read", installed=count)
     if not verdict.ok:
         return s.fail(req, ResponseCode.FAILED_SIGNATURE_ERROR, str(verdict), "V2G20-1548")
     if s.trust is not None and s.trust.provisioning is not None:
@@ -71,9 +72,9 @@ def _forward(s: View, req: CertificateInstallationReq, content: tuple[Any, ...])
         if not judgement.ok:
             unknown = ResponseCode.WARNING_CERTIFICATE_VALIDATION_ERROR
             code = unknown if judgement.unknown_root else ResponseCode(judgement.code)
-            return _refused(s, code, judgement.refusal)
+            return _refused(s, code, judgement.refusal, installed=count)
     asked = s.ask(_question(s, req, chain), ANSWER_HOLD_S)
-    record = asked.record.but(installing=content, installed=s.record.installed + 1)
+    record = asked.record.but(installing=content, installed=count)
     return replace(asked, record=record, why=f"signature {verdict}")
 
 
@@ -134,9 +135,9 @@ def _handed_on(s: View, exi: bytes) -> CertificateInstallationRes:
     return replace(response, header=replace(s.header, signature=response.header.signature))
 
 
-def _refused(s: View, code: ResponseCode, why: str) -> Step:
+def _refused(s: View, code: ResponseCode, why: str, **changes: Any) -> Step:
     """The EV may go on without a new contract."""
-    return s.reply(_response(s, code, Processing.FINISHED), why=why, **s.settled())
+    return s.reply(_response(s, code, Processing.FINISHED), why=why, **s.settled(), **changes)
 
 
 def _response(s: View, code: ResponseCode, processing: Processing) -> CertificateInstallationRes:

@@ -9,13 +9,17 @@ import pytest
 
 from iso15118 import events
 from iso15118.control.common import ControlMode
+from iso15118.evcc.iso20.setup import negotiate, set_up
+from iso15118.exi.codec import encode
 from iso15118.messages.iso20 import common
 from iso15118.messages.iso20.types import EvseNotification, EVSEStatus, MeterInfo, ResponseCode
+from iso15118.messages.minimal import minimal
 from iso15118.security.algorithms import ISO20
 from iso15118.security.metering import confirmation_flaw
-from iso15118.wire.v2gtp import PayloadType
+from iso15118.security.plug_and_charge import common_messages
+from iso15118.wire.v2gtp import PayloadType, encode_frame
 from tests.unit.evcc.contracts import drive
-from tests.unit.evcc.harness import CLOSE
+from tests.unit.evcc.harness import CLOSE, Bench, config
 from tests.unit.evcc.station import SESSION_ID
 from tests.unit.security.made import contract
 
@@ -103,3 +107,29 @@ def test_nothing_to_confirm_is_told():
     bench = confirming(reading=None).run()
     assert not bench.all("MeteringConfirmationReq")
     assert any("without a reading" in e.why for e in bench.seen(events.Decision))
+
+
+def test_another_message_in_the_side_stream_ends_the_session():
+    bench = confirming(max_loops=100)
+
+    def other(request, response, count):
+        stop = encode(bench.station.res(common.SessionStopRes), common_messages())
+        return encode_frame(PayloadType.METERING_CONFIRMATION, stop)
+
+    bench.station.on("MeteringConfirmationReq", other)
+    assert bench.run().outcome == ("protocol", "remote")
+    assert bench.left_safely
+
+
+def test_procedure_that_asks_twice_at_once_is_a_mistake_of_its_own():
+    async def twice(ev):
+        await negotiate(ev)
+        await set_up(ev)
+        data = minimal(common.SignedMeteringData, id="id1", session_id=ev.session_id)
+        for _ in range(2):
+            request = common.MeteringConfirmationReq(header=ev.header, signed_metering_data=data)
+            await ev.ask_aside(request, common.MeteringConfirmationRes)
+
+    bench = Bench(config=config(), script=twice).run()
+    assert bench.outcome == ("local", "local")
+    assert "one request at a time" in bench.ended.detail

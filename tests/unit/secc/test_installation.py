@@ -278,3 +278,13 @@ def test_number_of_contracts_in_a_session_is_bounded():
         response = made.send(wish(made))
     assert len(made.questions) == MAX_INSTALLATIONS
     ends(made, response, C.WARNING_NO_CERTIFICATE_AVAILABLE)
+
+
+def test_so_is_the_number_of_unreadable_requests():
+    made = installer()
+    right = wish(made)
+    chain = replace(right.oem_provisioning_certificate_chain, certificate=b"\x30")
+    for _ in range(MAX_INSTALLATIONS):
+        made.send(replace(right, oem_provisioning_certificate_chain=chain))
+    assert made.send(wish(made)).response_code is C.WARNING_NO_CERTIFICATE_AVAILABLE
+    assert not made.questions

@@ -20,7 +20,7 @@ from iso15118.messages.iso20 import common
 from iso15118.secc.session import State
 from iso15118.security.algorithms import ISO20
 from iso15118.security.binding import same_peer
-from iso15118.security.chains import RootsJudge
+from iso15118.security.chains import Judgement, RootsJudge
 from iso15118.security.plug_and_charge import SIGNED_ID, StationTrust, common_messages, proof
 from iso15118.security.signature import sign
 from iso15118.wire.v2gtp import PayloadType, encode_frame
@@ -191,6 +191,12 @@ def test_judge_that_fails_refuses():
         raise OSError("no such device")
 
     made = station(trust=StationTrust(broken))
+    told(made, made.send(claim(made)), C.WARNING_GENERAL_PNC_AUTHORIZATION_ERROR)
+
+
+@pytest.mark.parametrize("code", ["", "OK", "FAILED", "no such code"])
+def test_judge_whose_code_no_ev_understands_refuses_in_general(code):
+    made = station(trust=StationTrust(lambda chain, utc_s: Judgement("no", code)))
     told(made, made.send(claim(made)), C.WARNING_GENERAL_PNC_AUTHORIZATION_ERROR)
 
 
