@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -73,6 +74,7 @@ class Security:
 def demand(role: Role, security: Security | None, *, insecure: bool, who: str) -> None:
     """ConfigError unless this is enough to start with: an identity that fits, or plain TCP allowed by name.
 
+    TlsError where the TLS library cannot be held to the profile of the standard.
     `who` and `insecure` are the side's id and its switch `insecure_no_tls`. What should be known goes to the log.
     """
     if insecure:
@@ -92,6 +94,7 @@ def demand(role: Role, security: Security | None, *, insecure: bool, who: str) -
         )
     for remark in _remarks(role, security):
         _LOG.warning("%s: %s", who, remark)
+    _try_out(role, security)
 
 
 def tls_machine(role: Role, security: Security, make: Callable[[TlsFacts], Machine], utc: Utc) -> TlsMachine:
@@ -217,6 +220,23 @@ def _remarks(role: Role, security: Security) -> Iterator[str]:
         status = ocsp.check(response, own.leaf, issuer, now)
         if status.kind is not ocsp.Revocation.GOOD:
             yield f"its OCSP response proves nothing ({status.detail}): vehicles will refuse it. Fetch a new one"
+
+
+def _try_out(role: Role, security: Security) -> None:
+    """Prepare a connection as a peer would cause it: what cannot work is told now, and the library is in memory."""
+    from iso15118.tls.engine import Engine
+    from iso15118.tls.errors import TlsError
+
+    made = settings(role, security, time.time)
+    try:
+        Engine(made, made.identities[0], made.profiles[0], server=role == "SECC", utc=time.time)
+    except TlsError:
+        raise
+    except Exception as error:
+        what = type(security.identity.key).__name__
+        raise ConfigError(
+            "identity", f"the TLS library cannot use its key ({what}) or certificates: {error}"
+        ) from error
 
 
 def _missing(role: Role) -> str:

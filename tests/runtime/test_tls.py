@@ -15,6 +15,7 @@ from support import PATIENT_CAR, PATIENT_EVSE, Recorder, benches, drive, living,
 
 from certs.chain import LAB as LAB_POLICY
 from certs.chain import Evidence
+from certs.keys import HardwareKey
 from certs.pki import TestPki
 from iso15118.config import EvccConfig, SeccConfig
 from iso15118.control.common import Contactor
@@ -26,6 +27,7 @@ from iso15118.runtime.events import ChargerListening, Connected, ConnectionRefus
 from iso15118.runtime.security import Security
 from iso15118.runtime.sinks import Memory
 from iso15118.runtime.vehicle import Vehicle
+from iso15118.tls.errors import TlsError
 from iso15118.tls.events import TlsEstablished, TlsFailed, TlsTruncated
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.runtime]
@@ -372,6 +374,11 @@ async def test_a_connection_cut_in_the_session_is_no_orderly_end():
         await until(lambda: bench.state.contactor is Contactor.OPEN)
 
 
+def in_hardware(identity):
+    key = HardwareKey(identity.key.public_key(), lambda digest: digest)
+    return dataclasses.replace(identity, key=key)
+
+
 # --- configuration ----------------------------------------------------------------------------
 
 
@@ -381,12 +388,22 @@ async def test_a_connection_cut_in_the_session_is_no_orderly_end():
         (lambda: tree().vehicle(), "role vehicle; accepted: secc, as in DIR/secc"),
         (lambda: dataclasses.replace(tree().secc(), roots={}), "trusts no root"),
         (lambda: TestPki(tree().at, "iso15118-2").secc("Station 7"), "ISO 15118-2"),
+        (lambda: in_hardware(tree().secc()), r"cannot use its key \(HardwareKey\)"),
+        (lambda: tree().secc(defect="swapped-key"), "cannot use its key"),
         (lambda: None, "pki init DIR"),
     ],
 )
 async def test_an_identity_that_does_not_fit_is_told_at_start(make, told):
     with pytest.raises(ConfigError, match=told):
         await Charger(SeccConfig(), Recorder(), "lo", identity=make(), state=EvseState()).start()
+
+
+async def test_a_library_that_cannot_be_limited_is_told_at_start(monkeypatch):
+    from OpenSSL import _util
+
+    monkeypatch.setattr(_util.lib, "SSL_CTX_set1_sigalgs_list", None, raising=False)
+    with pytest.raises(TlsError, match="cannot be limited to ecdsa_secp521r1_sha512, ed448"):
+        await Charger(SeccConfig(), Recorder(), "lo", identity=tree().secc()).start()
 
 
 async def test_contracts_without_roots_are_told_at_start():
