@@ -112,9 +112,8 @@ class Charger:
     by `security` and counts from the next connection on. Plain TCP is served only where the configuration says
     `insecure_no_tls`, beside TLS where there is an identity. `port` is the TCP port (0: a free one), with both that
     for TLS. `address` and `plain_address` tell where it listens.
-    Raises ConfigError (interface unknown, no identity or one that cannot be used), LinkError (no address, port taken) and
-    TlsError (the library cannot be held to the profile) at start, HalError where
-    the port to the modem cannot be opened.
+    Raises at start ConfigError (interface unknown, no identity or one that cannot be used), LinkError (no address, port
+    taken), TlsError (a library that cannot be held to the profile), HalError (the port to the modem cannot be opened).
     """
 
     def __init__(
