@@ -21,11 +21,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import ecog_pki
+
 from iso15118.config import EvccConfig, EvccTimers, SeccConfig, SeccTimers
 from iso15118.control.common import ControlMode, EnergyService
 from iso15118.errors import Iso15118Error
 from iso15118.events import MessageReceived, MessageSent, SessionEnded, as_record
 from iso15118.exi.schema import info_of
+from iso15118.messages.iso20.common import AuthorizationReq, PnC_AReqAuthorizationMode
 from iso15118.quirks import Quirk
 from iso15118.runtime.charger import Charger
 from iso15118.runtime.lab import EV_INTERFACE, EVSE_INTERFACE, problem
@@ -33,9 +36,11 @@ from iso15118.runtime.vehicle import Vehicle
 from iso15118.sim.controllers import AC_STATION, DC_STATION
 from iso15118.sim.realtime import BenchCar, BenchStation, run_bench
 from iso15118.sim.run import simulate
+from iso15118.tls.events import TlsEstablished
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PEER = PROJECT.parent / "shared" / "interop" / "ecog" / "ecog_peer.py"
+MAKE_PKI = PEER.with_name("make_pki.sh")
 WARM_PEER = Path(__file__).resolve().parent / "_peer.py"
 OWN_VENV = PROJECT / ".ecogvenv"
 PACKAGE = "iso15118==0.31.2"
@@ -53,16 +58,19 @@ PEER_PRE_CHARGE_V = 30_000.0
 
 @dataclass(frozen=True)
 class Case:
-    """One session: who is ours, which energy service, who plans."""
+    """One session: who is ours, which energy service, who plans; over TLS 1.3; paid by contract."""
 
     ours: str  # "station" or "vehicle"
     service: EnergyService
     control: ControlMode
+    tls: bool = False
+    pnc: bool = False
 
     @property
     def name(self) -> str:
-        """For example station-DC_BPT-dynamic."""
-        return f"{self.ours}-{self.service.name}-{self.control.name.lower()}"
+        """For example station-DC_BPT-dynamic-tls-pnc."""
+        security = "-tls" * self.tls + "-pnc" * self.pnc
+        return f"{self.ours}-{self.service.name}-{self.control.name.lower()}{security}"
 
     @property
     def protocol(self) -> str:
@@ -75,6 +83,16 @@ CASES = tuple(
     for ours in ("station", "vehicle")
     for service in (EnergyService.DC, EnergyService.AC, EnergyService.DC_BPT, EnergyService.AC_BPT)
     for control in (ControlMode.SCHEDULED, ControlMode.DYNAMIC)
+)
+SECURE_CASES = tuple(
+    Case(ours, service, control, tls=True, pnc=pnc)
+    for ours in ("station", "vehicle")
+    for service, control in (
+        (EnergyService.DC, ControlMode.DYNAMIC),
+        (EnergyService.AC, ControlMode.SCHEDULED),
+        (EnergyService.DC_BPT, ControlMode.SCHEDULED),
+    )
+    for pnc in (False, True)
 )
 
 
@@ -89,6 +107,7 @@ class Outcome:
     peer_code: int | None = None
     ended: SessionEnded | None = None
     faults: list[str] = field(default_factory=list)
+    connection: str = ""  # version, suite and group of TLS
     slowest_ms: float = 0.0  # our slowest turn: from a message received to the next one sent
     peer_slowest_ms: float = 0.0  # theirs, as seen by us
 
@@ -138,6 +157,9 @@ async def run_case(case: Case, folder: Path, loop_s: float = RELAXED_LOOP_S) -> 
     outcome = Outcome(case)
     begun = time.monotonic()
     seen: list[Any] = []
+    python = ecog_python()
+    if case.tls and python is not None:
+        ecog_pki.make(MAKE_PKI, python, folder)
     try:
         async with asyncio.timeout(SESSION_S):
             if case.ours == "station":
@@ -161,13 +183,15 @@ async def _our_station(case: Case, folder: Path, outcome: Outcome, seen: list[An
         services=(case.service,),
         control_modes=(case.control,),
         pre_charge_tolerance_v=PEER_PRE_CHARGE_V,
-        insecure_no_tls=True,
+        authorization=("PnC", "EIM") if case.pnc else ("EIM",),
+        insecure_no_tls=not case.tls,
         discovery_window_s=None,
         timers=SeccTimers(loop_sequence_s=loop_s),
         # Their car refuses a meter's discharge reading: it looks for the element under a wrong name.
-        quirks=(Quirk.NO_DISCHARGED_READING,),
+        quirks=(Quirk.NO_DISCHARGED_READING, *_signatures(case)),
     )
-    charger = Charger(config, station, EVSE_INTERFACE, state=station.state, sinks=[seen.append])
+    who = ecog_pki.station(_pki(folder)) if case.tls else None
+    charger = Charger(config, station, EVSE_INTERFACE, state=station.state, sinks=[seen.append], identity=who)
     async with charger:
         bench = asyncio.create_task(run_bench(station, charger.evse.write))
         arguments = ["evcc", "--iface", EV_INTERFACE, "--loops", str(LOOPS)]
@@ -186,12 +210,16 @@ async def _our_vehicle(case: Case, folder: Path, outcome: Outcome, seen: list[An
         control_mode=case.control,
         pre_charge_tolerance_v=PEER_PRE_CHARGE_V,
         max_loops=LOOPS,
-        insecure_no_tls=True,
+        authorization=("PnC",) if case.pnc else ("EIM",),
+        insecure_no_tls=not case.tls,
         timers=EvccTimers(loop_message_s=loop_s),
+        quirks=_signatures(case),
     )
-    vehicle = Vehicle(config, car, EV_INTERFACE, state=car.state, sinks=[seen.append])
+    who = ecog_pki.vehicle(_pki(folder)) if case.tls else None
+    vehicle = Vehicle(config, car, EV_INTERFACE, state=car.state, sinks=[seen.append], identity=who)
     ready = folder / "ready"
     arguments = ["secc", "--iface", EVSE_INTERFACE, "--control", case.control.name.lower()]
+    arguments += ["--auth", "PNC" if case.pnc else "EIM"]
     async with peer(case, folder, [*arguments, "--ready-file", str(ready)]) as process:
         await _until(lambda: ready.exists() or process.returncode is not None)
         bench = asyncio.create_task(run_bench(car, vehicle.ev.write))
@@ -201,6 +229,16 @@ async def _our_vehicle(case: Case, folder: Path, outcome: Outcome, seen: list[An
         finally:
             bench.cancel()
         outcome.peer_code = await process.wait()
+
+
+def _signatures(case: Case) -> tuple[Quirk, ...]:
+    """Their stack signs and verifies with SHA-256 on P-256 alone."""
+    return (Quirk.P256_SIGNATURES,) if case.pnc else ()
+
+
+def _pki(folder: Path) -> Path:
+    """The peer's certificates for this session, which `run_case` has made."""
+    return folder / "pki"
 
 
 async def _until(condition: Callable[[], bool]) -> None:
@@ -225,6 +263,8 @@ async def peer(case: Case, folder: Path, arguments: list[str]) -> Any:
         "--quick-end",
     ]
     command += ["--timeline", str(folder / "peer.jsonl"), "--timeout", str(SESSION_S - 5)]
+    if case.tls:
+        command += ["--tls", "tls13", "--pki", str(_pki(folder))]
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     environment["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # quick to start
     with (folder / "peer.log").open("wb") as log:
@@ -273,6 +313,7 @@ def in_order(wanted: list[str], seen: list[str]) -> str:
 def _judge(outcome: Outcome, seen: list[Any], folder: Path) -> None:
     messages = [event for event in seen if isinstance(event, MessageReceived | MessageSent)]
     outcome.messages = [type(event.message).__name__ for event in messages]
+    _judge_security(outcome, seen, messages)
     outcome.ended = next((event for event in seen if isinstance(event, SessionEnded)), None)
     outcome.slowest_ms = _slowest_turn(messages, MessageReceived, MessageSent) * 1000
     outcome.peer_slowest_ms = _slowest_turn(messages, MessageSent, MessageReceived) * 1000
@@ -293,6 +334,19 @@ def _judge(outcome: Outcome, seen: list[Any], folder: Path) -> None:
         faults.append(f"{gap} is missing in our log")
     if gap := in_order(wanted, outcome.peer_messages):
         faults.append(f"{gap} is missing in the peer's log")
+
+
+def _judge_security(outcome: Outcome, seen: list[Any], messages: list[Any]) -> None:
+    """A session that was to be secure and was not is a fault, however well it went."""
+    made = [e for e in seen if isinstance(e, TlsEstablished)]
+    outcome.connection = " ".join(f"{e.version} {e.suite} {e.group}" for e in made)
+    if len(made) != int(outcome.case.tls):
+        outcome.faults.append(f"{len(made)} TLS connections")
+    modes = [e.message.authorization_mode for e in messages if isinstance(e.message, AuthorizationReq)]
+    if {isinstance(mode, PnC_AReqAuthorizationMode) for mode in modes} != {outcome.case.pnc}:
+        outcome.faults.append(
+            f"authorization by {', '.join(type(mode).__name__ for mode in modes) or 'nothing'}"
+        )
 
 
 def _slowest_turn(messages: list[Any], before: type[Any], after: type[Any]) -> float:
@@ -343,6 +397,7 @@ def as_row(outcome: Outcome) -> dict[str, Any]:
         "ok": outcome.ok,
         "seconds": round(outcome.seconds, 1),
         "messages": len(outcome.messages),
+        "connection": outcome.connection,
         "slowest_ms": round(outcome.slowest_ms, 1),
         "peer_slowest_ms": round(outcome.peer_slowest_ms, 1),
         "faults": outcome.faults,

@@ -1,6 +1,6 @@
 """Repeat the sessions against EcoG's `iso15118` and print a table.
 
-python tests/interop/matrix.py [--runs N] [--only TEXT] [--keep FOLDER] [--strict] [--json] | --install | --list
+python tests/interop/matrix.py [--runs N] [--only TEXT] [--case NAME] [--keep FOLDER] [--strict] [--json] | --install | --list
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def main() -> int:
     )
     parser.add_argument("--runs", type=int, default=1, help="how often each session is run")
     parser.add_argument("--only", default="", help="run sessions whose name contains this")
+    parser.add_argument("--case", default="", help="run the one session of this name")
     parser.add_argument("--keep", type=Path, help="keep both sides' logs under this folder")
     parser.add_argument("--strict", action="store_true", help="the standard's 0.5 s in the charge loop")
     parser.add_argument("--json", action="store_true", help="one JSON object per session instead of a table")
@@ -38,7 +39,9 @@ def main() -> int:
     if chosen.install:
         print(ecog.install() if ecog.PEER.is_file() else "nothing to install: no ../shared/interop/ecog")
         return 0
-    cases = [case for case in ecog.CASES if chosen.only in case.name]
+    cases = [case for case in (*ecog.CASES, *ecog.SECURE_CASES) if chosen.only in case.name]
+    if chosen.case:
+        cases = [case for case in cases if case.name == chosen.case]
     if chosen.list:
         print("\n".join(case.name for case in cases))
         return 0

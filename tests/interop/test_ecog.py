@@ -24,16 +24,16 @@ def possible() -> None:
 
 
 @pytest.mark.usefixtures("possible")
-@pytest.mark.parametrize("case", ecog.CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*ecog.CASES, *ecog.SECURE_CASES], ids=lambda case: case.name)
 def test_a_session_with_ecog(case: ecog.Case, tmp_path: Path) -> None:
-    """From SupportedAppProtocol to SessionStop on both timelines, one JVM start included."""
+    """From SupportedAppProtocol to SessionStop on both timelines, one JVM start included; secure where it is to be."""
     command = [
         sys.executable,
         str(HERE / "matrix.py"),
         "--json",
         "--keep",
         str(tmp_path),
-        "--only",
+        "--case",
         case.name,
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
@@ -44,3 +44,9 @@ def test_a_session_with_ecog(case: ecog.Case, tmp_path: Path) -> None:
 
 def test_every_mode_is_tried_in_both_roles() -> None:
     assert len(ecog.CASES) == len({case.name for case in ecog.CASES}) == 16
+
+
+def test_tls_and_contracts_are_tried_in_both_roles() -> None:
+    tried = {(case.ours, case.pnc) for case in ecog.SECURE_CASES}
+    assert tried == {(ours, pnc) for ours in ("station", "vehicle") for pnc in (False, True)}
+    assert all(case.tls for case in ecog.SECURE_CASES)
