@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from iso15118 import events
 from iso15118.config import SeccConfig
 from iso15118.control.common import Check, CpState
-from iso15118.control.evse import Command, Deenergise, EvseState, SetAcTarget, SetDcTarget, UnlockConnector
+from iso15118.control.evse import (
+    Command,
+    Deenergise,
+    EvseState,
+    UnlockConnector,
+)
 from iso15118.errors import CodecError, ConfigError
 from iso15118.events import EndReason, Fault
 from iso15118.exi.codec import decode, encode
@@ -44,7 +49,8 @@ from iso15118.messages.payloads import HANDSHAKE, Phase, schema_for
 from iso15118.messages.registry import schema_set
 from iso15118.messages.sap import SupportedAppProtocolReq
 from iso15118.secc import sap, timers
-from iso15118.secc.interlock import danger, objection
+from iso15118.secc.commander import Commander
+from iso15118.secc.interlock import danger
 from iso15118.secc.iso20.table import Handler, handler_for
 from iso15118.secc.session import Record, State, Step, View
 from iso15118.security.binding import ConnectionFacts, carries_iso20
@@ -54,7 +60,6 @@ if TYPE_CHECKING:  # cryptography is loaded where a contract is shown, and nowhe
     from iso15118.security.plug_and_charge import StationTrust
 
 MAX_WAITING_REQUESTS: Final = 4
-_UNLOGGED: Final = (SetDcTarget, SetAcTarget)
 
 
 class SeccMachine:
@@ -95,7 +100,7 @@ class SeccMachine:
         self._exi = b""
         self._held: V2GRequest | None = None
         self._waiting: deque[Frame] = deque()
-        self._targets: dict[type[Any], Command] = {}
+        self._commander = Commander(self._emit, self._do)
         self._ended = False
         self._last = self._record.state
         self._now = 0.0
@@ -424,14 +429,9 @@ class SeccMachine:
     # --- outputs ------------------------------------------------------------------------------
 
     def _command(self, command: Command) -> None:
-        reason = objection(command, self._record, self._evse)
-        if reason is not None:
-            self._emit(events.CommandRefused, command=command, reason=reason)
-            return
-        repeated = isinstance(command, _UNLOGGED) and self._targets.get(type(command)) == command
-        self._targets[type(command)] = command
-        if not repeated:
-            self._emit(events.CommandIssued, command=command)
+        self._commander.give(command, self._record, self._evse, self._now)
+
+    def _do(self, command: Command) -> None:
         self._out.append(Do(command))
 
     def _send(self, exi: bytes, payload_type: PayloadType, message: Any) -> None:
