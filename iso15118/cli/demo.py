@@ -1,7 +1,7 @@
-"""The whole way in this process: plug in, match over the powerline, charge, feed back to the grid, unplug.
+"""The whole way in this process: plug in, match, pay by contract, charge, feed back to the grid, unplug.
 
-Both sides are what runs on a real board, from the control pilot to the messages; devices, powerline and battery are
-virtual, under virtual time. Needs no network, no hardware and no privileges.
+Both sides are what runs on a real board, from the control pilot to TLS 1.3 and Plug & Charge; devices, powerline and
+battery are virtual, certificates are a test PKI's, time is virtual. Needs no network, no hardware and no privileges.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from iso15118.cli.main import FAILED, OK
 LOOP_INTERVAL_S: Final = 0.24
 """Slower than usual, as the standard still allows: a minute of power in fewer messages."""
 LOOPS: Final = 150
+CONFIRM_METER_EVERY: Final = 50
 SETPOINTS: Final = ((0.0, 60_000.0), (28.0, -20_000.0))
 """What the operator wants from when on: (s since plug-in, W)."""
 
@@ -28,18 +29,25 @@ def run(args: argparse.Namespace) -> int:
     """Simulate, then print the transcript and the summary."""
     from iso15118.cli.plugged import summary_lines, went_well
     from iso15118.cli.printing import Transcript
-    from iso15118.config import EvccConfig
+    from iso15118.config import EvccConfig, SeccConfig
     from iso15118.control.common import ControlMode, EnergyService
     from iso15118.sim.plugged import plug_in
 
     begun = time.perf_counter()
-    car = EvccConfig(
-        services=(EnergyService.DC_BPT,),
-        control_mode=ControlMode.DYNAMIC,
-        loop_interval_s=LOOP_INTERVAL_S,
-        insecure_no_tls=True,
+    services, mode = (EnergyService.DC_BPT,), ControlMode.DYNAMIC
+    station = SeccConfig(services=services, control_modes=(mode,), confirm_meter_every=CONFIRM_METER_EVERY)
+    car = EvccConfig(services=services, control_mode=mode, loop_interval_s=LOOP_INTERVAL_S)
+    result = plug_in(
+        "DC_BPT",
+        "dynamic",
+        args.seed,
+        loops=LOOPS,
+        setpoints=SETPOINTS,
+        secc=station,
+        evcc=car,
+        auth="pnc",
+        install=True,
     )
-    result = plug_in("DC_BPT", "dynamic", args.seed, loops=LOOPS, setpoints=SETPOINTS, evcc=car)
     spent = time.perf_counter() - begun
     transcript = Transcript()
     for event in result.events:

@@ -14,6 +14,8 @@ _MAX_BRIEF: Final = 96
 _DISCOVERY: Final = "iso15118.discovery.events"
 _POWER_EVERY_S: Final = 60.0
 """Between two power lines of an unchanged direction."""
+_CYCLE: Final = 4
+"""As many messages repeat as a charge loop with a confirmed meter reading takes."""
 _HIDDEN_FIELDS: Final = frozenset({"header"})
 
 
@@ -109,7 +111,7 @@ class Transcript:
             self._skipped += 1
             return
         yield from self._flush()
-        self._recent = [*self._recent[-1:], tag]
+        self._recent = [*self._recent[1 - _CYCLE :], tag]
         from_ev = (event.role == "EVCC") == isinstance(event, ev.MessageSent)
         arrow = "EV -> EVSE" if from_ev else "EV <- EVSE"
         yield f"{self._clock(event)}  {arrow}  {brief(event.message)}"

@@ -7,6 +7,7 @@ a rule.
   iso15118 simulate --energy DC_BPT --control dynamic --seed 7
   iso15118 simulate --energy DC --seed 3 --faults "late_contactor(2.5), tcp_jitter" --json
   iso15118 simulate --runs 200 --faults
+  iso15118 simulate --energy AC --auth pnc --install
   iso15118 simulate --plug --energy DC --faults "link_breaks(at=14, seconds=2)"
 
 With --plug it is the whole way from plug to unplug, devices and powerline included; its faults are others.
@@ -58,6 +59,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="mutual TLS 1.3 between both sides, with certificates of a test PKI",
     )
     parser.add_argument(
+        "--auth",
+        choices=("eim", "pnc"),
+        default="eim",
+        help="who pays: eim, a card, or pnc, a contract of a test PKI over TLS (default: eim)",
+    )
+    parser.add_argument(
+        "--install", action="store_true", help="with --auth pnc: the car fetches its contract first"
+    )
+    parser.add_argument(
         "--json", action="store_true", help="events as JSON lines and a summary object as the last"
     )
 
@@ -66,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
     """Simulate one session or many."""
     if args.runs < 1 or (args.loops is not None and args.loops < 1):
         raise UsageError("--runs and --loops take 1 or more")
-    if args.plug and args.tls:
-        raise UsageError("--plug runs without TLS; use --tls without it")
+    if args.install and args.auth != "pnc":
+        raise UsageError("--install takes --auth pnc: a card needs no contract")
     if args.plug:
         return _plugged(args)
     if args.runs > 1:
@@ -80,12 +90,17 @@ def run(args: argparse.Namespace) -> int:
         args.seed,
         args.faults,
         loops=args.loops,
-        tls=args.tls,
+        **_trust(args),
     )
     lines = _as_json(result) if args.json else _as_text(result)
     for line in lines:
         print(line)
     return OK if went_well(result) else FAILED
+
+
+def _trust(args: argparse.Namespace) -> dict[str, Any]:
+    """What both sides use of TLS and contracts; there is no contract without TLS."""
+    return {"tls": args.tls or args.auth == "pnc", "auth": args.auth, "install": args.install}
 
 
 def _plugged(args: argparse.Namespace) -> int:
@@ -98,7 +113,7 @@ def _plugged(args: argparse.Namespace) -> int:
     energy, control = service_of(args.energy or "DC").name, control_of(args.control or "dynamic").name
     bad = 0
     for seed in range(args.seed, args.seed + args.runs):
-        result = plug_in(energy, control, seed, args.faults, loops=args.loops or LOOPS)
+        result = plug_in(energy, control, seed, args.faults, loops=args.loops or LOOPS, **_trust(args))
         ok = result.ok if args.runs > 1 else plugged.went_well(result)
         bad += not ok
         transcript = Transcript()
@@ -214,7 +229,7 @@ def _sessions(args: argparse.Namespace) -> Iterator[Run]:
         scenario = varied(args.energy or energy, args.control or control, seed)
         if args.loops is not None:
             scenario = replace(scenario, loops=args.loops)
-        yield simulate(seed=seed, faults=args.faults, scenario=scenario, limit_s=900.0, tls=args.tls)
+        yield simulate(seed=seed, faults=args.faults, scenario=scenario, limit_s=900.0, **_trust(args))
 
 
 def _line(result: Run) -> str:

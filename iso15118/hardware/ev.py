@@ -111,6 +111,11 @@ class HalEv:
         """The owner's choice."""
         return await self.owner.choose_schedule(question)
 
+    async def store_contract(self, question: api.StoreContract) -> bool:
+        """Whether the owner keeps the contract; without a place for it, it serves this session alone."""
+        store = getattr(self.owner, "store_contract", None)
+        return store is not None and bool(await store(question))
+
     def _signal(self, *, ready: bool) -> None:
         self._ready_wanted = ready and self._leaving is None
         if not ready:

@@ -133,6 +133,12 @@ class HalEvse:
             self._power.ev_max_v = question.limits.max_voltage_v
         return await self.operator.offer_energy(question)
 
+    async def install_contract(self, question: api.ContractRequest) -> api.ContractResponse:
+        """The operator's answer; one who has no back end refuses."""
+        install = getattr(self.operator, "install_contract", None)
+        refused = api.ContractResponse(reason="the operator installs no contracts")
+        return refused if install is None else await install(question)
+
     # --- levels -----------------------------------------------------------------------------------
 
     @property

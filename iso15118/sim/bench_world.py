@@ -144,6 +144,10 @@ def answer_of(controller: HalEvse | HalEv, question: Any) -> Any:
     match question, controller:
         case evse.AuthorizationQuestion(), HalEvse():
             return _result(controller.authorize(question))
+        case evse.ContractRequest(), HalEvse():
+            return _result(controller.install_contract(question))
+        case ev.StoreContract(), HalEv():
+            return _result(controller.store_contract(question))
         case evse.ChargingNeeds(), HalEvse():
             return _result(controller.offer_energy(question))
         case ev.ServiceChoice(), HalEv():

@@ -5,18 +5,20 @@ from __future__ import annotations
 import datetime
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from certs.identity import Identity
 from certs.pki import TestPki
 from certs.profiles import Role
+from hal.virtual.bench import EPOCH_S
+from iso15118.config import EvccConfig, SeccConfig
 from iso15118.control.evse import ContractRequest, ContractResponse
+from iso15118.errors import ConfigError
 from iso15118.machine import Entropy
 from iso15118.security.chains import RootsJudge
 from iso15118.security.contracts import Contract, Provisioning, Wallet
 from iso15118.security.plug_and_charge import StationTrust
 from iso15118.security.provisioning import ProvisioningService
-from iso15118.sim.world import EPOCH_S
 
 BackEnd = Callable[[ContractRequest], ContractResponse]
 
@@ -67,3 +69,27 @@ def plug_and_charge(*, install: bool = False) -> PlugAndCharge:
     if not install:
         return PlugAndCharge(trust, Wallet((Contract.of(contract),), provisioning))
     return PlugAndCharge(trust, Wallet((), provisioning), pki.cps(), (contract,))
+
+
+def station_taking(pnc: PlugAndCharge, config: SeccConfig) -> SeccConfig:
+    """The station's configuration where cars may pay by contract, or by card."""
+    return replace(
+        config,
+        authorization=("PnC", "EIM"),
+        certificate_installation=pnc.cps is not None,
+        confirm_meter_every=config.confirm_meter_every or pnc.confirm_meter_every,
+    )
+
+
+def car_paying(config: EvccConfig) -> EvccConfig:
+    """The car's configuration where it pays by contract and by nothing else."""
+    return replace(config, authorization=("PnC",), install_contracts=True)
+
+
+def contracts_for(auth: str, *, install: bool) -> PlugAndCharge | None:
+    """What `auth` ("eim" or "pnc") takes; None: nothing. ConfigError for another word, or to install without need."""
+    if auth == "eim" and not install:
+        return None
+    if auth != "pnc":
+        raise ConfigError("auth", f"{auth!r}; accepted: 'eim' (without install) and 'pnc'")
+    return plug_and_charge(install=install)

@@ -12,7 +12,6 @@ from hal.virtual.battery import Battery
 from hal.virtual.circuit import AcPlant, DcPlant, Plant
 from iso15118.config import EvccConfig, SeccConfig
 from iso15118.control.common import ControlMode
-from iso15118.errors import ConfigError
 from iso15118.evcc.machine import EvccMachine
 from iso15118.events import MessageSent, Role, SessionEnded, StateEntered
 from iso15118.machine import Entropy, Machine, Utc
@@ -27,7 +26,6 @@ from iso15118.sim.virtual_evse import VirtualEvse
 from iso15118.sim.world import MakeMachine, Recording, World
 
 if TYPE_CHECKING:
-    from iso15118.sim.contracts import PlugAndCharge
     from iso15118.sim.tls import Credentials, MakeSession
     from iso15118.tls.engine import TlsFacts
 
@@ -164,7 +162,9 @@ def simulate(  # noqa: PLR0913 - what a test or a command line may say of a sess
     if tls:
         chosen = replace(chosen, tls=_credentials(tls))
     if auth != "eim" or install:
-        chosen = replace(chosen, pnc=_contracts(auth, install=install))
+        from iso15118.sim.contracts import contracts_for  # sessions by card load no cryptography
+
+        chosen = replace(chosen, pnc=contracts_for(auth, install=install))
     injected = tuple(_faults(faults, seed, chosen))
     world = build(seed, chosen, injected, script, limit_s)
     world.recording.scripted = script is not None
@@ -219,14 +219,6 @@ def _credentials(given: bool | Credentials) -> Credentials:
     return credentials() if isinstance(given, bool) else given
 
 
-def _contracts(auth: str, *, install: bool) -> PlugAndCharge:
-    from iso15118.sim.contracts import plug_and_charge  # sessions by card load no cryptography
-
-    if auth != "pnc":
-        raise ConfigError("auth", f"{auth!r}; accepted: 'eim' (without install) and 'pnc'")
-    return plug_and_charge(install=install)
-
-
 def plant_for(scenario: Scenario) -> Plant:
     """The circuit of a scenario, with its battery."""
     ev = scenario.ev
@@ -242,26 +234,25 @@ def secc_config(scenario: Scenario) -> SeccConfig:
     )
     if scenario.pnc is None:
         return plain
-    return replace(
-        plain,
-        authorization=("PnC", "EIM"),
-        certificate_installation=scenario.pnc.cps is not None,
-        confirm_meter_every=scenario.pnc.confirm_meter_every,
-    )
+    from iso15118.sim.contracts import station_taking
+
+    return station_taking(scenario.pnc, plain)
 
 
 def evcc_config(scenario: Scenario) -> EvccConfig:
     """The car's configuration of a scenario: where there are contracts it pays by nothing else."""
-    by_contract = scenario.pnc is not None
-    return EvccConfig(
-        authorization=("PnC",) if by_contract else ("EIM",),
-        install_contracts=by_contract,
+    plain = EvccConfig(
         services=(scenario.service,),
         control_mode=scenario.control,
         max_loops=scenario.loops,
         poll_interval_s=0.2,
         insecure_no_tls=scenario.tls is None,
     )
+    if scenario.pnc is None:
+        return plain
+    from iso15118.sim.contracts import car_paying
+
+    return car_paying(plain)
 
 
 def _faults(given: str | Iterable[Fault | str], seed: int, scenario: Scenario) -> Iterator[Fault]:

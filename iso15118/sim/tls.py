@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from certs.pki import TestPki
+from hal.virtual.bench import EPOCH_S
 from iso15118.events import Role
 from iso15118.machine import Emit, Entropy, Machine, Output, Utc
 from iso15118.runtime.security import Security, settings
-from iso15118.sim.world import EPOCH_S, MakeMachine
+from iso15118.sim.world import MakeMachine
 from iso15118.tls.engine import TlsFacts
 from iso15118.tls.events import TlsEstablished
 from iso15118.tls.machine import TlsMachine

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from hal.virtual.bench import EPOCH_S
 from hal.virtual.circuit import Closing, Plant, Sample
 from iso15118.discovery.events import DiscoveryFailed, SeccFound
 from iso15118.discovery.sdp_client import SdpClient, SdpClientConfig
@@ -40,8 +41,6 @@ from iso15118.sim.faults import Fault
 from iso15118.sim.injection import inject
 from iso15118.sim.network import Connection, DatagramLink
 
-EPOCH_S: Final = 1_764_000_000.0
-"""Wall time at the start of every world."""
 UPDATE_S: Final = 0.1
 IDLE_UPDATE_S: Final = 0.2
 SETTLE_S: Final = 3.0

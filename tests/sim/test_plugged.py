@@ -6,8 +6,11 @@ import pytest
 
 from hal.virtual.faults import FAULTS
 from iso15118.config import AttenuationLimits, EvccConfig, SeccConfig, SlacConfig
-from iso15118.control.common import EnergyService, Wish
-from iso15118.events import SessionEnded
+from iso15118.control.common import ControlMode, EnergyService, Wish
+from iso15118.control.ev import EvControllerBase
+from iso15118.control.evse import EvseControllerBase
+from iso15118.errors import ConfigError
+from iso15118.events import Decision, MessageSent, SessionEnded
 from iso15118.machine import Datagram
 from iso15118.plug.ev import State as Inlet
 from iso15118.plug.evse import State as Outlet
@@ -19,6 +22,7 @@ from iso15118.sim.plugged.network import link_local, mac_of, read_udp, udp_frame
 from iso15118.sim.plugged.world import EV_MAC, EVSE_MAC, PluggedWorld
 from iso15118.sim.soak import main as soak
 from iso15118.slac.events import EvseChosen, EvseValidated, LinkReady, MatchingStarted, SuspiciousEvse
+from iso15118.tls.events import TlsEstablished
 
 COMBINATIONS = [(e, c) for e in ("AC", "AC_BPT", "DC", "DC_BPT") for c in ("scheduled", "dynamic")]
 
@@ -52,6 +56,60 @@ def test_same_seed_same_log():
     runs = [plug_in("DC", "dynamic", seed=5, mishaps="link_loss(0.1), unplug(at=14)") for _ in range(2)]
     assert runs[0].log_hash == runs[1].log_hash
     assert plug_in("DC", "dynamic", seed=6).log_hash != runs[0].log_hash
+
+
+@pytest.mark.parametrize("energy", ["AC", "DC_BPT"])
+@pytest.mark.parametrize("install", [False, True])
+def test_by_contract_over_tls(energy, install):
+    run = plug_in(energy, seed=4, auth="pnc", install=install)
+    assert run.ok, run.explain()
+    assert run.completed
+    assert {e.role for e in run.events if isinstance(e, TlsEstablished)} == {"SECC", "EVCC"}
+    sent = [type(e.message).__name__ for e in run.events if isinstance(e, MessageSent)]
+    assert ("CertificateInstallationReq" in sent) is install
+    assert "MeteringConfirmationReq" in sent
+    assert len(run.world.hal_ev.owner.kept) == install
+
+
+def test_over_tls_by_card_and_the_same_seed_gives_the_same_log():
+    runs = [plug_in("AC", seed=4, tls=True) for _ in range(2)]
+    assert runs[0].completed
+    assert runs[0].log_hash == runs[1].log_hash
+
+
+def test_a_contract_that_nobody_keeps_serves_one_session():
+    class Forgetful(EvControllerBase):
+        wanted, control_mode = (EnergyService.DC,), ControlMode.DYNAMIC
+
+        async def store_contract(self, question):
+            return False
+
+    run = plug_in("DC", seed=4, auth="pnc", install=True, owner=Forgetful())
+    assert run.ok, run.explain()
+    told = [e.why for e in run.events if isinstance(e, Decision) and e.what == "CertificateInstallation"]
+    assert told == ["a contract of DETST, not stored: it serves this session alone"]
+
+
+@pytest.mark.parametrize("operator", ["one who refuses", "one without a word for it"])
+def test_a_station_whose_operator_installs_nothing_says_so(operator):
+    class Refusing(EvseControllerBase):
+        pass
+
+    class Wordless(Refusing):
+        install_contract = None
+
+    people = Refusing() if operator == "one who refuses" else Wordless()
+    run = plug_in("DC", seed=4, auth="pnc", install=True, operator=people)
+    assert run.rested, run.explain()
+    assert not run.violations
+    assert "no contract" in run.explain()
+    assert run.delivered_wh == 0.0
+
+
+@pytest.mark.parametrize("wrong", [{"install": True}, {"auth": "cash"}])
+def test_who_pays_has_two_words(wrong):
+    with pytest.raises(ConfigError, match="'pnc'"):
+        plug_in("DC", **wrong)
 
 
 def test_matching_is_quick():

@@ -10,7 +10,6 @@ from typing import Any, Final
 from hal.virtual.bench import Bench
 from hal.virtual.faults import aim, unkeepable
 from hal.virtual.watch import Violation
-from iso15118.control.common import EnergyService
 from iso15118.events import SessionEnded
 from iso15118.hardware import HalEvConfig, HalEvseConfig
 from iso15118.plug.ev import State as Inlet
@@ -20,6 +19,7 @@ from iso15118.sim.faults import Fault, parse
 from iso15118.sim.log import last_ends, log_hash, log_lines
 from iso15118.sim.plugged.mishaps import MISHAPS, befall
 from iso15118.sim.plugged.world import PluggedWorld
+from iso15118.sim.scenarios import control_of, service_of
 
 LOOPS: Final = 40
 STATION: Final = HalEvseConfig(max_discharge_w=20_000.0)
@@ -124,13 +124,22 @@ def plug_in(
     *,
     loops: int | None = LOOPS,
     setpoints: Sequence[tuple[float, float]] = (),
+    tls: bool = False,
+    auth: str = "eim",
+    install: bool = False,
     **options: Any,
 ) -> PlugRun:
     """Plug in, charge, pull out; `loops` charge loops, or (None) as long as the car wants.
 
     `mishaps` as text or values of `mishaps.MISHAPS`; `setpoints` are what the operator wants from when on: (s since
-    plug-in, W); `options` go to PluggedWorld.
+    plug-in, W). `tls`: mutual TLS 1.3. `auth`: "eim", free charging, or "pnc" (over TLS), a contract, which the car
+    fetches first where `install` is said. `options` go to PluggedWorld.
     """
+    if tls or auth != "eim" or install:
+        from iso15118.sim.plugged.trust import secured  # sessions without TLS load no cryptography
+
+        service, mode = service_of(energy), control_of(control)
+        options = secured(service, mode, seed, options, auth=auth, install=install)
     world = _world(energy, control, seed, loops, options)
     dc = world.energy.is_dc
     befalling = (
@@ -152,7 +161,7 @@ def plug_in(
 
 
 def _world(energy: str, control: str, seed: int, loops: int | None, options: dict[str, Any]) -> PluggedWorld:
-    gives = EnergyService[energy.upper()].bidirectional
+    gives = service_of(energy).bidirectional
     usual = {"station": STATION, "car": GIVING_CAR} if gives else {"station": STATION}
     world = PluggedWorld(energy, control, seed=seed, **(usual | options))
     world.evcc_config = replace(world.evcc_config, max_loops=loops)

@@ -233,7 +233,8 @@ class StationTerminal(Terminal):
 
     def _communicate(self, on: bool) -> None:
         if on:
-            endpoints = SeccEndpoints(link_local(self.port.mac), plain_port=SECC_PORT)
+            ports = {"plain_port" if self.world.tls is None else "tls_port": SECC_PORT}
+            endpoints = SeccEndpoints(link_local(self.port.mac), **ports)
             self.sdp = SdpServer(SdpServerConfig(endpoints))
             self._give(self.sdp, LinkUp())
             self._available(self.session is None)
@@ -280,7 +281,8 @@ class CarTerminal(Terminal):
 
     def _look(self) -> None:
         self._cycles -= 1
-        self.sdp = SdpClient(SdpClientConfig(tls=False, allow_tls=False))
+        tls = self.world.tls is not None
+        self.sdp = SdpClient(SdpClientConfig(tls=tls, allow_tls=tls))
         self._give(self.sdp, LinkUp())
 
     def _heard(self, event: Any) -> None:

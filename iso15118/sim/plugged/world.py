@@ -9,14 +9,16 @@ world.unplug()
 from __future__ import annotations
 
 import random
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from iso15118.config import EvccConfig, SeccConfig, SlacConfig
 from iso15118.evcc.machine import EvccMachine
-from iso15118.machine import Entropy, Frame, LinkUp, Machine
+from iso15118.events import Role
+from iso15118.machine import Entropy, Frame, LinkUp, Machine, Utc
 from iso15118.plug.ev import EvPlug
 from iso15118.plug.evse import EvsePlug
 from iso15118.plug.stack import PlugStack
+from iso15118.runtime.security import session_config
 from iso15118.secc.machine import SeccMachine
 from iso15118.sim.bench_world import BenchWorld
 from iso15118.sim.faults import Fault
@@ -27,6 +29,11 @@ from iso15118.sim.powerline.medium import Medium, Port
 from iso15118.slac.dlink import DLink
 from iso15118.slac.ev import EvSlac
 from iso15118.slac.evse import EvseSlac
+
+if TYPE_CHECKING:
+    from iso15118.sim.contracts import PlugAndCharge
+    from iso15118.sim.tls import Credentials, MakeSession
+    from iso15118.tls.engine import TlsFacts
 
 EVSE_MAC: Final = bytes.fromhex("02000000e5e0")
 EV_MAC: Final = bytes.fromhex("0200000000e0")
@@ -45,8 +52,9 @@ class Host(Protocol):
 class PluggedWorld(BenchWorld):
     """A station and a car, whole. `seed` repeats a run to the bit.
 
-    `secc` and `evcc` configure sessions, plug and link; `modems` are the EVSE's and the EV's; `hardware` goes to
-    BenchWorld. Nothing is plugged in at the beginning; the station runs, the car sleeps until it is.
+    `secc` and `evcc` configure sessions, plug and link; `modems` are the EVSE's and the EV's; `tls` and `pnc` are what
+    both sides show and trust (see `sim.tls` and `sim.contracts`); `hardware` goes to BenchWorld. Nothing is plugged in
+    at the beginning; the station runs, the car sleeps until it is.
     """
 
     def __init__(
@@ -58,6 +66,8 @@ class PluggedWorld(BenchWorld):
         secc: SeccConfig | None = None,
         evcc: EvccConfig | None = None,
         modems: tuple[ModemConfig, ModemConfig] = (EVSE_MODEM, EV_MODEM),
+        tls: Credentials | None = None,
+        pnc: PlugAndCharge | None = None,
         **hardware: Any,
     ) -> None:
         super().__init__(service, control, seed=seed, **hardware)
@@ -65,6 +75,9 @@ class PluggedWorld(BenchWorld):
         self.secc_config = secc or SeccConfig(services=(energy,), control_modes=(mode,), insecure_no_tls=True)
         self.evcc_config = evcc or EvccConfig(services=(energy,), control_mode=mode, insecure_no_tls=True)
         self._seed = seed
+        self.tls = tls
+        self._trust = pnc.trust if pnc is not None else None
+        self._wallet = pnc.wallet if pnc is not None else None
         self._entropy = {name: self.entropy(name) for name in ("secc", "evcc", "evse slac", "ev slac")}
         self.replugging = False
         """Whether somebody has pulled the connector to plug it in again."""
@@ -141,10 +154,27 @@ class PluggedWorld(BenchWorld):
         for stream in line.streams.values():
             stream.delay_s += self.tcp_delay_s
             stream.chunk = self.tcp_chunk
-        self.station.accept(SeccMachine(self.secc_config, self._entropy["secc"], self.bench.utc))
-        self.car.begun(EvccMachine(self.evcc_config, self._entropy["evcc"], self.bench.utc))
+        self.station.accept(self._machine("SECC", self._make_secc, self._entropy["secc"]))
+        self.car.begun(self._machine("EVCC", self._make_evcc, self._entropy["evcc"]))
         for terminal in (self.station, self.car):
             terminal.connected()
+
+    def _machine(self, role: Role, make: MakeSession, entropy: Entropy) -> Machine:
+        """A session machine, behind TLS where there are credentials."""
+        if self.tls is None:
+            return make(entropy, self.bench.utc, None)
+        from iso15118.sim.tls import behind_tls  # sessions without TLS do not load its library
+
+        security = self.tls.secc if role == "SECC" else self.tls.evcc
+        return behind_tls(role, security, make)(entropy, self.bench.utc)
+
+    def _make_secc(self, entropy: Entropy, utc: Utc, facts: TlsFacts | None) -> Machine:
+        config = session_config(self.secc_config, facts)
+        return SeccMachine(config, entropy, utc, tls=facts, trust=self._trust)
+
+    def _make_evcc(self, entropy: Entropy, utc: Utc, facts: TlsFacts | None) -> Machine:
+        config = session_config(self.evcc_config, facts)
+        return EvccMachine(config, entropy, utc, tls=facts, wallet=self._wallet)
 
     def write(self, sender: Terminal, data: bytes) -> None:
         """A side writes to its connection."""

@@ -54,6 +54,9 @@ def test_demo_charges_and_feeds_back():
         "matching chose",
         "plug     SESSION",
         "cable check: contactor closes",
+        "TlsEstablished version=TLS13",
+        "a contract of DETST, stored",
+        "Wh confirmed",
         "plug     EMPTY: unplugged",
     ):
         assert part in out
@@ -133,10 +136,18 @@ def test_simulate_with_tls(run):
     assert out.count('"ok":true') == 2
 
 
+@pytest.mark.parametrize("plug", [(), ("--plug",)])
+def test_simulate_by_contract(plug, run):
+    code, out, _ = run("simulate", "--energy", "AC", "--auth", "pnc", "--install", "--loops", 3, *plug)
+    assert code == OK
+    for part in ("TlsEstablished", "a contract of DETST, stored", "PnC_AReqAuthorizationMode", "as intended"):
+        assert part in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--tls", "--plug"), "without TLS"),
+        (("--install",), "--auth pnc"),
         (("--plug", "--faults", "late_contactor"), "contactor_slow"),
         (("--plug", "--energy", "WPT"), "AC, "),
         (("--energy", "WPT"), "AC, "),
