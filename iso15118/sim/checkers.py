@@ -2,7 +2,8 @@
 
 Each checker is a function of a `Recording` alone: events, octets on the wire and the truth in the plant. None
 knows how the session machines work; what the standard demands is written down here a second time, on purpose.
-Safety and energy are in this file, `protocol_checks.py` has liveness, pairing, order and the log.
+Safety and energy are in this file, `protocol_checks.py` has liveness, pairing, order and the log,
+`security_checks.py` trust.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Final
 from hal.virtual.circuit import Sample
 from iso15118.control.common import CpState
 from iso15118.events import MessageSent, SessionEnded
-from iso15118.sim import protocol_checks
+from iso15118.sim import protocol_checks, security_checks
 from iso15118.sim.world import Recording
 
 MAX_CLOSING_V: Final = 20.0
@@ -330,4 +331,10 @@ CHECKERS: Final[tuple[tuple[str, Callable[[Recording], Found]], ...]] = (
     ("session id is kept", protocol_checks.session_id_is_kept),
     ("log equals wire", protocol_checks.log_equals_wire),
     ("log reads back", protocol_checks.log_reads_back),
+    ("energy needs authorization", security_checks.energy_needs_authorization),
+    ("no forgery is accepted", security_checks.no_forgery_is_accepted),
+    ("challenge is the own one", security_checks.challenge_is_the_own_one),
+    ("what arrives was sent", security_checks.what_arrives_was_sent),
+    ("no downgrade", security_checks.no_downgrade),
+    ("nothing under another session id", security_checks.nothing_under_another_session_id),
 )

@@ -58,6 +58,7 @@ class Kind:
 
 
 Kinds = Mapping[str, Kind]
+NO_KINDS: Final[Kinds] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +178,15 @@ def _make(kinds: Kinds, name: str, positional: Sequence[Value], named: Mapping[s
     return Fault(name, tuple((p.name, p.read(given.get(p.name, p.default), name)) for p in kind.parameters))
 
 
-def parse(text: str, *, seed: int = 0, dc: bool = True, kinds: Kinds | None = None) -> tuple[Fault, ...]:
+def parse(
+    text: str, *, seed: int = 0, dc: bool = True, kinds: Kinds | None = None, more: Kinds = NO_KINDS
+) -> tuple[Fault, ...]:
     """Faults from command line text; `random` draws from the seed. Empty text: no fault.
 
-    `kinds` is another table than that of sessions.
+    `kinds` is another table than that of sessions, `more` has those that happen by name and never by chance.
     """
     table = KINDS if kinds is None else kinds
+    named = {**table, **more}
     found: list[Fault] = []
     at = 0
     while text[at:].strip():
@@ -192,7 +196,7 @@ def parse(text: str, *, seed: int = 0, dc: bool = True, kinds: Kinds | None = No
         if match[1] == "random":
             found += draw(seed, dc=dc, kinds=table)
         else:
-            found.append(_read(match[1], match[2] or "", table))
+            found.append(_read(match[1], match[2] or "", named))
         at = match.end()
     return tuple(found)
 

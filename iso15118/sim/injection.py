@@ -11,6 +11,8 @@ from hal.virtual.plants import Contactor
 from iso15118.control.common import CpState
 from iso15118.control.evse import ChargingNeeds
 from iso15118.energy.offer import EnergyOffer
+from iso15118.sim import tampering
+from iso15118.sim.attacks import ATTACKS
 from iso15118.sim.virtual_evse import Reply
 
 if TYPE_CHECKING:
@@ -26,8 +28,10 @@ class ControllerFailure(Exception):
 
 
 def inject(world: World, fault: Fault) -> None:
-    """Bring `fault` into `world`, now or at the time it names."""
-    act = _ACTS[fault.name]
+    """Bring `fault` into `world`, now or at the time it names; who is not who they seem is in it from the start."""
+    if fault.name in ATTACKS and fault.name not in tampering.ACTS:
+        return
+    act = tampering.ACTS.get(fault.name) or _ACTS[fault.name]
     if any(name == "at" for name, _ in fault.values):
         world.at(fault.number("at"), act, world, fault)
     else:

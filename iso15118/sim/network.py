@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -74,16 +74,22 @@ class Connection:
 
 @dataclass(slots=True)
 class DatagramLink:
-    """UDP on the link: each datagram may be lost, doubled, overtaken or damaged, by probability."""
+    """UDP on the link: each datagram may be lost, doubled, overtaken or damaged, by probability.
+
+    `change` is somebody on the link who rewrites what passes.
+    """
 
     chance: random.Random
     loss: float = 0.0
     duplicate: float = 0.0
     reorder: float = 0.0
     corrupt: float = 0.0
+    change: Callable[[bytes], bytes] | None = None
 
     def arrivals(self, data: bytes, now: float) -> Iterator[tuple[float, bytes]]:
         """(when, octets) for a datagram sent at `now`; none where it is lost."""
+        if self.change is not None:
+            data = self.change(data)
         copies = 1 if self.chance.random() >= self.duplicate else 2
         for _ in range(copies):
             if self.chance.random() < self.loss:

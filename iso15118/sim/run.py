@@ -17,6 +17,7 @@ from iso15118.events import MessageSent, Role, SessionEnded, StateEntered
 from iso15118.machine import Entropy, Machine, Utc
 from iso15118.runtime.security import Security, session_config
 from iso15118.secc.machine import SeccMachine
+from iso15118.sim.attacks import ATTACKS, demand_target
 from iso15118.sim.checkers import Violation, check
 from iso15118.sim.faults import Fault, parse
 from iso15118.sim.log import last_ends, log_hash, log_lines
@@ -178,7 +179,9 @@ def build(
     script: Script | None = None,
     limit_s: float = 7200.0,
 ) -> World:
-    """The world of a scenario, ready to run."""
+    """The world of a scenario, ready to run. ConfigError for an attack on what the scenario does not have."""
+    attacks = tuple(fault for fault in faults if fault.name in ATTACKS)
+    scenario = _attacked(scenario, attacks)
     plant = plant_for(scenario)
     station = scenario.secc or secc_config(scenario)
     car = scenario.evcc or evcc_config(scenario)
@@ -188,10 +191,12 @@ def build(
     evse.back_end = pnc.back_end(random.Random(f"cps {seed}").randbytes) if pnc is not None else None
 
     def make_secc(entropy: Entropy, utc: Utc, facts: TlsFacts | None = None) -> Machine:
-        return SeccMachine(session_config(station, facts), entropy, utc, tls=facts, trust=trust)
+        honest = SeccMachine(session_config(station, facts), entropy, utc, tls=facts, trust=trust)
+        return _lying("SECC", honest, attacks, scenario, utc)
 
     def make_evcc(entropy: Entropy, utc: Utc, facts: TlsFacts | None = None) -> Machine:
-        return EvccMachine(session_config(car, facts), entropy, utc, script, tls=facts, wallet=wallet)
+        honest = EvccMachine(session_config(car, facts), entropy, utc, script, tls=facts, wallet=wallet)
+        return _lying("EVCC", honest, attacks, scenario, utc)
 
     tls = scenario.tls
     return World(
@@ -205,6 +210,23 @@ def build(
         limit_s=limit_s,
         tls=tls is not None,
     )
+
+
+def _attacked(scenario: Scenario, attacks: tuple[Fault, ...]) -> Scenario:
+    for fault in attacks:
+        from iso15118.sim.impostors import disguised  # sessions in peace load no cryptography
+
+        demand_target(fault, scenario)
+        scenario = disguised(scenario, fault)
+    return scenario
+
+
+def _lying(role: Role, machine: Machine, attacks: tuple[Fault, ...], scenario: Scenario, utc: Utc) -> Machine:
+    for fault in attacks:
+        from iso15118.sim.dishonest import lying
+
+        machine = lying(role, machine, fault, scenario, utc)
+    return machine
 
 
 def _behind_tls(role: Role, security: Security, make: MakeSession) -> MakeMachine:
@@ -258,10 +280,10 @@ def evcc_config(scenario: Scenario) -> EvccConfig:
 def _faults(given: str | Iterable[Fault | str], seed: int, scenario: Scenario) -> Iterator[Fault]:
     dc = scenario.service.is_dc
     if isinstance(given, str):
-        yield from parse(given, seed=seed, dc=dc)
+        yield from parse(given, seed=seed, dc=dc, more=ATTACKS)
         return
     for item in given:
         if isinstance(item, Fault):
             yield item
         else:
-            yield from parse(item, seed=seed, dc=dc)
+            yield from parse(item, seed=seed, dc=dc, more=ATTACKS)

@@ -2,20 +2,23 @@
 
 Runs every combination of service and control mode with each seed, prints a table, and for each failure
 the call that repeats it. With `--plug` each run is the whole way from plug to unplug, with mishaps on the link, to
-devices and by people. The exit status is 1 where a checker was broken.
+devices and by people. With `--secure` sessions are behind TLS, most of them by contract, and each is attacked.
+The exit status is 1 where a checker was broken.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from iso15118.sim.faults import draw
+from iso15118.sim.attacks import BY_CONTRACT, FETCHES, draw_attack
+from iso15118.sim.faults import Fault, draw
 from iso15118.sim.plugged import PlugRun, plug_in
 from iso15118.sim.plugged.mishaps import MISHAPS
 from iso15118.sim.run import Run, simulate
@@ -27,13 +30,14 @@ BATCH = 25
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run: a combination and a seed; `plug` is the whole way from plug to unplug."""
+    """One run: a combination and a seed; `plug` is the whole way from plug to unplug, `secure` is under attack."""
 
     energy: str
     control: str
     seed: int
     faulty: bool
     plug: bool = False
+    secure: bool = False
 
     def __str__(self) -> str:
         return f"{self.energy} {self.control}"
@@ -41,7 +45,7 @@ class Job:
 
 @dataclass(slots=True)
 class Tally:
-    """What the sessions of one combination came to."""
+    """What the sessions of one combination, or under one attack, came to."""
 
     runs: int = 0
     completed: int = 0
@@ -66,15 +70,47 @@ def run_one(job: Job) -> Run | PlugRun:
     if job.plug:
         mishaps = draw(seed, dc=dc, kinds=MISHAPS) if job.faulty else ()
         return plug_in(energy, control, seed, mishaps)
+    if job.secure:
+        return run_secure(job)
     faults = draw(seed, dc=dc) if job.faulty else ()
     return simulate(seed=seed, faults=faults, scenario=varied(energy, control, seed), limit_s=LIMIT_S)
+
+
+def attack_of(job: Job) -> Fault | None:
+    """What a secure job is attacked with."""
+    return draw_attack(_number(job)) if job.secure and job.faulty else None
+
+
+def _number(job: Job) -> int:
+    """Drawn from all that makes a job: each combination of a seed is attacked in another way."""
+    return random.Random(f"secure {job.energy} {job.control} {job.seed}").randrange(2**32)
+
+
+def run_secure(job: Job) -> Run:
+    """A session behind TLS under one attack, one in four with another fault as well; most of them by contract."""
+    from iso15118.sim.contracts import plug_and_charge  # sessions without attacks load no cryptography
+    from iso15118.sim.tls import credentials
+
+    number, attack = _number(job), attack_of(job)
+    name = attack.name if attack is not None else ""
+    by_contract = name in BY_CONTRACT or number % 3 > 0
+    install = name in FETCHES or (name not in BY_CONTRACT and number % 3 == 1)
+    attacks = (attack,) if attack is not None else ()
+    faults = draw(number, dc=service_of(job.energy).is_dc, most=1) if attacks and number % 4 == 0 else ()
+    scenario = replace(
+        varied(job.energy, job.control, job.seed),
+        tls=credentials(),
+        pnc=plug_and_charge(install=install) if by_contract else None,
+    )
+    return simulate(seed=job.seed, faults=(*attacks, *faults), scenario=scenario, limit_s=LIMIT_S)
 
 
 def run_batch(jobs: list[Job]) -> dict[str, Tally]:
     """Simulate and judge; never raises, an exception is a failure of its session."""
     tallies: dict[str, Tally] = {}
     for job in jobs:
-        tally = tallies.setdefault(str(job), Tally())
+        attack = attack_of(job)
+        tally = tallies.setdefault(str(job) if attack is None else attack.name, Tally())
         begun = time.process_time()
         tally.runs += 1
         try:
@@ -119,13 +155,13 @@ def _collect(results: Iterable[dict[str, Tally]], total: dict[str, Tally]) -> No
 
 def table(total: dict[str, Tally]) -> Iterator[str]:
     """The result as lines of text."""
-    yield f"{'combination':<20}{'runs':>6}{'done':>6}{'bad':>5}{'cpu ms':>8}{'virtual s':>11}  ends of the station"
+    yield f"{'combination or attack':<24}{'runs':>6}{'done':>6}{'bad':>5}{'cpu ms':>8}{'virtual s':>11}  ends of the station"
     for name, tally in sorted(total.items()):
         ends = ", ".join(f"{reason} {count}" for reason, count in sorted(tally.reasons.items()))
         cost = tally.cpu_s / tally.runs * 1000
         mean = tally.virtual_s / tally.runs
         yield (
-            f"{name:<20}{tally.runs:>6}{tally.completed:>6}{len(tally.failures):>5}{cost:>8.1f}{mean:>11.1f}  {ends}"
+            f"{name:<24}{tally.runs:>6}{tally.completed:>6}{len(tally.failures):>5}{cost:>8.1f}{mean:>11.1f}  {ends}"
         )
 
 
@@ -136,12 +172,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=1, help="the first seed (default 1)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--plug", action="store_true", help="the whole way from plug to unplug")
+    parser.add_argument("--secure", action="store_true", help="TLS, contracts and attacks")
     parser.add_argument("--no-faults", action="store_true", help="undisturbed sessions")
     parser.add_argument("--show", type=int, default=10, help="failures to print in full (default 10)")
     options = parser.parse_args(arguments)
     seeds = range(options.first, options.first + options.seeds)
     jobs = [
-        Job(energy, control, seed, not options.no_faults, options.plug)
+        Job(energy, control, seed, not options.no_faults, options.plug, options.secure)
         for seed in seeds
         for energy, control in COMBINATIONS
     ]

@@ -71,7 +71,8 @@ class Recording:
 
     `wire` holds (t, sender, octets), `closed` when each transport closed, `tls` tells that the octets are TLS records.
     `gone` are roles whose computer was stopped by a fault, `overrun` tells that the world was cut off,
-    `scripted` that the car was played by a script, whose manners are its own affair.
+    `scripted` that the car was played by a script, whose manners are its own affair. `hits` are (t, attack, side)
+    when an attack on the wire took place.
     """
 
     faults: tuple[Fault, ...] = ()
@@ -92,6 +93,7 @@ class Recording:
     is_dc: bool = True
     scripted: bool = False
     tls: bool = False
+    hits: list[tuple[float, str, str]] = field(default_factory=list)
 
 
 class Side:
@@ -160,6 +162,7 @@ class World:
         self._plant_at = self._plant_due = 0.0
         self._settled_at = math.inf
         self._tls = tls
+        self._changes: dict[str, tuple[str, Callable[[bytes], bytes]]] = {}
         ports = {"tls_port" if tls else "plain_port": SECC_PORT}
         self._sdp_client = SdpClient(SdpClientConfig(tls=tls))
         self._sdp_server = SdpServer(SdpServerConfig(SeccEndpoints(SECC_ADDRESS, **ports)))
@@ -217,6 +220,14 @@ class World:
     def silence(self, role: str, seconds: float) -> None:
         """`role`'s controller gives no snapshots and no answers for a while; commands still arrive."""
         self.sides[role].silent_until = self.now + seconds
+
+    def intercept(self, role: str, name: str, change: Callable[[bytes], bytes]) -> None:
+        """The next write of `role` arrives as what `change` makes of it: an attack called `name`."""
+        self._changes[role] = (name, change)
+
+    def hit(self, name: str, role: str) -> None:
+        """Note that an attack on what `role` sends took place."""
+        self.recording.hits.append((self.now, name, role))
 
     def _intervene(self, act: Callable[..., None], args: tuple[Any, ...]) -> None:
         self._sync()
@@ -354,6 +365,10 @@ class World:
         self.recording.wire.append((self.now, side.role, data))
         if self.connection.cut or side.role in self.connection.closed:
             return
+        if side.role in self._changes:
+            name, change = self._changes.pop(side.role)
+            data = change(data)
+            self.hit(name, side.role)
         other = self.sides[side.other]
         for when, piece in self.connection.streams[side.role].arrivals(data, self.now):
             self._later(when, self._arrive, other, piece)

@@ -345,7 +345,14 @@ def _library_text(error: int) -> str:
         24: "a certificate in the chain may not issue others",
         25: "the chain is longer than its certificates allow",
         26: "it is not meant for this use",
+        79: "a certificate in the chain may not issue others",
     }.get(error, f"verification error {error}")
+
+
+_NOTHING_IN_COMMON: Final = (
+    "The two sides have no TLS version in common; with TLS 1.3 alone, the library says the same where the vehicle "
+    "offers no group, or no signature algorithm for the station's certificate, that this protocol has"
+)
 
 
 def _advice(text: str) -> str:
@@ -353,8 +360,8 @@ def _advice(text: str) -> str:
     hints: tuple[tuple[str, str], ...] = (
         ("certificate required", "The station wants a vehicle certificate (ISO 15118-20 is mutual)"),
         ("unknown ca", "The peer does not know our root: exchange roots, or use a chain it trusts"),
-        ("protocol version", "The peer does not speak the TLS version of this protocol"),
-        ("unsupported protocol", "The peer does not speak the TLS version of this protocol"),
+        ("protocol version", _NOTHING_IN_COMMON),
+        ("unsupported protocol", _NOTHING_IN_COMMON),
         ("handshake failure", "No common suite, group or signature algorithm"),
         ("no shared cipher", "The peer offers none of the suites of this protocol"),
         ("no suitable", "The peer offers none of the groups or signature algorithms of this protocol"),
