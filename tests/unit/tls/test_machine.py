@@ -11,6 +11,7 @@ from cryptography.x509 import ocsp
 
 from iso15118.events import EndReason
 from iso15118.machine import Bytes, Close, LinkUp, PeerClosed, Send, Stop, Update
+from iso15118.tls.client_hello import TrustedCa
 from iso15118.tls.identity import TlsSettings, choose, name_key
 from iso15118.tls.machine import MAX_HANDSHAKE, TlsMachine
 from iso15118.tls.profile import ISO2, ISO20, LAB_P256, POST_QUANTUM, TlsProfile, Version
@@ -49,7 +50,7 @@ def test_the_second_suite_serves_who_has_only_that():
 
 @pytest.mark.req("V2G20-2401")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_station_names_the_roots_it_accepts():
+def test_regression_03_the_station_names_the_roots_it_accepts():
     joined = pair(secc={"trusts": ("OEM", "V2G")})
     names = joined.evcc._engine._connection.get_client_ca_list()
     assert [n.CN for n in names] == ["OEM", "V2G"]
@@ -278,7 +279,7 @@ def test_stop_and_closing_before_the_handshake_end_it():
 # --- OCSP, several chains ---------------------------------------------------------------------
 
 
-def test_the_stapled_response_reaches_the_vehicles_check():
+def test_regression_05_the_stapled_response_reaches_the_vehicles_check():
     got = []
     response = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER)
     stapled = response.public_bytes(Encoding.DER)
@@ -293,7 +294,7 @@ def test_the_stapled_response_reaches_the_vehicles_check():
     assert got == [(1, stapled)]
 
 
-def test_a_vehicle_that_wants_a_status_refuses_without():
+def test_regression_05_a_vehicle_that_wants_a_status_refuses_without():
     joined = pair(evcc={"check_status": lambda _, response: "" if response else "no OCSP response"})
     refused(joined, "EVCC", "no OCSP response")
     assert "bad certificate status" in refused(joined, "SECC", "refused the connection").reason
@@ -317,7 +318,7 @@ def test_one_port_for_both_protocols():
 
 @pytest.mark.req("V2G20-1007")
 @pytest.mark.req("V2G20-2378")
-def test_the_chain_is_chosen_by_the_roots_a_vehicle_names():
+def test_regression_03_05_the_chain_is_chosen_by_the_roots_a_vehicle_names():
     first, second = identity("A", "ROOT A"), identity("B", "ROOT B")
     station = TlsSettings((first, second), ())
 
@@ -333,6 +334,23 @@ def test_the_chain_is_chosen_by_the_roots_a_vehicle_names():
 
     assert choose(station, Hello(root("ROOT B")[0].subject.public_bytes())) is second
     assert choose(station, Hello(b"\x30\x00")) is first
+    assert choose(station, Hello()) is first
+
+
+def test_regression_05_what_a_vehicle_of_part_2_names_in_trusted_ca_keys_chooses_the_chain():
+    first, second = (identity(name, f"ROOT {name}", "p256", profile=ISO2) for name in "AB")
+    station = TlsSettings((first, second), (), (ISO2,))
+    names = (TrustedCa(0, b""), TrustedCa(2, root("ROOT B", "p256")[0].subject.public_bytes()))
+
+    class Hello:
+        authorities = ()
+        trusted_ca = names
+
+        def offers(self, version):
+            return version == 0x0303
+
+    assert choose(station, Hello()) is second
+    Hello.trusted_ca = names[:1]
     assert choose(station, Hello()) is first
 
 
@@ -354,7 +372,7 @@ def test_names_are_compared_by_what_they_say():
 # --- switches ---------------------------------------------------------------------------------
 
 
-def test_the_key_log_is_written_only_when_asked_for():
+def test_regression_17_the_key_log_is_written_only_when_asked_for():
     lines: list[str] = []
     pair(secc={"key_log": lines.append})
     assert any(line.startswith("CLIENT_HANDSHAKE_TRAFFIC_SECRET") for line in lines)
