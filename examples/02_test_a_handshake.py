@@ -5,9 +5,8 @@
 The fixture `v2g` comes with the package. Run as a script, this file calls pytest on itself.
 """
 
+import subprocess
 import sys
-
-import pytest
 
 from iso15118.evcc.iso20.setup import negotiate, set_up
 from iso15118.messages.iso20.dc import DC_CableCheckReq, DC_CableCheckRes
@@ -33,4 +32,4 @@ def test_cable_check_before_authorization_is_refused(v2g):
 
 
 if __name__ == "__main__":
-    sys.exit(pytest.main([__file__, "-q", "-p", "no:cacheprovider"]))
+    sys.exit(subprocess.call([sys.executable, "-m", "pytest", __file__, "-q", "-p", "no:cacheprovider"]))

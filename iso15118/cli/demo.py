@@ -27,8 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Simulate, then print the transcript and the summary."""
-    from iso15118.cli.plugged import summary_lines, went_well
-    from iso15118.cli.printing import Transcript
+    from iso15118.cli.plugged import text_lines, went_well
     from iso15118.config import EvccConfig, SeccConfig
     from iso15118.control.common import ControlMode, EnergyService
     from iso15118.sim.plugged import plug_in
@@ -49,11 +48,7 @@ def run(args: argparse.Namespace) -> int:
         install=True,
     )
     spent = time.perf_counter() - begun
-    transcript = Transcript()
-    for event in result.events:
-        for line in transcript.lines(event):
-            print(line)
-    for line in (*transcript.end(), "", *summary_lines(result)):
+    for line in text_lines(result):
         print(line)
     print(f"took       {spent:.2f} s")
     return OK if went_well(result) else FAILED

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from iso15118.cli.printing import ends_record
+from iso15118.cli.printing import Transcript, ends_record, json_line, one_of_many
 
 if TYPE_CHECKING:
     from iso15118.sim.plugged import PlugRun
@@ -14,6 +15,31 @@ if TYPE_CHECKING:
 def went_well(run: PlugRun) -> bool:
     """Whether a session was completed, everything came to rest and no rule of physics was broken."""
     return run.completed and run.rested and not run.violations
+
+
+def json_lines(run: PlugRun, *, ok: bool, events: bool) -> Iterator[str]:
+    """Events (where wanted) and the summary, each a line of JSON."""
+    if events:
+        yield from map(json_line, run.events)
+    yield json.dumps(summary(run, ok=ok), separators=(",", ":"))
+
+
+def text_lines(run: PlugRun) -> Iterator[str]:
+    """What happened and what it came to."""
+    transcript = Transcript()
+    for event in run.events:
+        yield from transcript.lines(event)
+    yield from transcript.end()
+    yield ""
+    yield from summary_lines(run)
+
+
+def short_lines(run: PlugRun) -> Iterator[str]:
+    """A run on one line, and what it broke."""
+    yield one_of_many(run, f"{run.world.energy.name} {run.world.mode.name.lower()}", run.mishaps)
+    yield from (f"      VIOLATION {violation}" for violation in run.violations)
+    if not run.rested:
+        yield "      not at rest in the end"
 
 
 def summary(run: PlugRun, *, ok: bool) -> dict[str, Any]:

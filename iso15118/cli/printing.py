@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol
 
 from iso15118 import events as ev
 
@@ -30,6 +30,34 @@ def ends_record(ends: Mapping[str, ev.SessionEnded]) -> dict[str, dict[str, str]
         role: {"reason": end.reason.value, "fault": end.fault.value, "detail": end.detail, "state": end.state}
         for role, end in sorted(ends.items())
     }
+
+
+class Outcome(Protocol):
+    """A simulated run, as far as one line tells of it."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it broke no rule."""
+
+    @property
+    def seed(self) -> int:
+        """What repeats it."""
+
+    @property
+    def duration(self) -> float:
+        """Virtual seconds."""
+
+    @property
+    def ends(self) -> Mapping[str, ev.SessionEnded]:
+        """How the last session ended, by role."""
+
+
+def one_of_many(run: Outcome, what: str, faults: Iterable[object]) -> str:
+    """One run of many on one line."""
+    end = run.ends.get("SECC")
+    reason, verdict = end.reason.value if end else "no session", "ok " if run.ok else "BAD"
+    listed = ", ".join(map(str, faults))
+    return f"{verdict} seed {run.seed:<6} {what:<17} {run.duration:7.1f} s  {reason:<12} {listed}".rstrip()
 
 
 def brief(message: Any) -> str:

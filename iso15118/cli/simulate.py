@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from iso15118.cli.main import FAILED, OK, UsageError
-from iso15118.cli.printing import ends_record
+from iso15118.cli.printing import ends_record, one_of_many
 
 if TYPE_CHECKING:
     from iso15118.sim.run import Run
@@ -105,7 +105,6 @@ def _trust(args: argparse.Namespace) -> dict[str, Any]:
 
 def _plugged(args: argparse.Namespace) -> int:
     from iso15118.cli import plugged
-    from iso15118.cli.printing import Transcript, json_line
     from iso15118.sim.plugged import plug_in
     from iso15118.sim.plugged.run import LOOPS
     from iso15118.sim.scenarios import control_of, service_of
@@ -114,17 +113,17 @@ def _plugged(args: argparse.Namespace) -> int:
     bad = 0
     for seed in range(args.seed, args.seed + args.runs):
         result = plug_in(energy, control, seed, args.faults, loops=args.loops or LOOPS, **_trust(args))
-        ok = result.ok if args.runs > 1 else plugged.went_well(result)
+        alone = args.runs == 1
+        ok = plugged.went_well(result) if alone else result.ok
         bad += not ok
-        transcript = Transcript()
-        if args.runs == 1:
-            for event in result.events:
-                for line in [json_line(event)] if args.json else transcript.lines(event):
-                    print(line)
         if args.json:
-            print(json.dumps(plugged.summary(result, ok=ok), separators=(",", ":")))
+            lines = plugged.json_lines(result, ok=ok, events=alone)
         else:
-            print("\n".join((*transcript.end(), "", *plugged.summary_lines(result))))
+            lines = plugged.text_lines(result) if alone else plugged.short_lines(result)
+        for line in lines:
+            print(line)
+    if args.runs > 1 and not args.json:
+        print(f"{args.runs} times plugged in, {bad} broke a rule")
     return FAILED if bad else OK
 
 
@@ -234,12 +233,6 @@ def _sessions(args: argparse.Namespace) -> Iterator[Run]:
 
 def _line(result: Run) -> str:
     scenario = result.scenario
-    end = result.ends.get("SECC")
-    reason = end.reason.value if end else "no session"
-    verdict = "ok " if result.ok else "BAD"
-    faults = ", ".join(map(str, result.faults))
     what = f"{scenario.service.name} {scenario.control.name.lower()}"
-    text = (
-        f"{verdict} seed {result.seed:<6} {what:<17} {result.duration:7.1f} s  {reason:<12} {faults}".rstrip()
-    )
-    return "\n".join([text, *(f"      VIOLATION {violation}" for violation in result.violations)])
+    line = one_of_many(result, what, result.faults)
+    return "\n".join([line, *(f"      VIOLATION {violation}" for violation in result.violations)])

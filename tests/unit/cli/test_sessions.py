@@ -124,7 +124,7 @@ def test_simulate_from_plug_to_unplug(run):
     assert {"PlugState", "LinkReady", "MessageSent", "SessionEnded"} <= {e["event"] for e in events}
     code, out, _ = run("simulate", "--plug", "--energy", "AC", "--runs", 2)
     assert code == OK
-    assert out.count("as intended") == 2
+    assert out.count("ok  seed") == 2
 
 
 def test_simulate_with_tls(run):

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from iso15118.record import value_class
 from iso15118.exi.schema import Group, Integer, Occurs
 from iso15118.messages.iso20.types import DisplayParameters, RationalNumber
+from iso15118.record import value_class
 
 RATIONAL = RationalNumber(exponent=-1, value=5)
 
