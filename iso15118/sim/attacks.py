@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from iso15118.errors import ConfigError
-from iso15118.sim.faults import Fault, Kind, Parameter
+from iso15118.sim.faults import Fault, Kind, Parameter, Value, make
 
 if TYPE_CHECKING:
     from iso15118.sim.scenarios import Scenario
@@ -143,6 +143,11 @@ BY_CONTRACT: Final = FETCHES | {
 """Attacks on Plug & Charge."""
 
 
+def attack(name: str, *positional: Value, **named: Value) -> Fault:
+    """An attack with these parameters, the rest at their defaults. ConfigError names what is accepted."""
+    return make(ATTACKS, name, positional, named)
+
+
 def draw_attack(seed: int) -> Fault:
     """One attack by chance, the same for the same seed. One in three that has a time comes while TLS is set up."""
     chance = random.Random(f"attack {seed}")
@@ -155,7 +160,7 @@ def draw_attack(seed: int) -> Fault:
 def demand_target(fault: Fault, scenario: Scenario) -> None:
     """ConfigError where a session has nothing that the attack could hit."""
     if scenario.tls is None:
-        raise ConfigError(f"faults.{fault.name}", "it attacks a session over TLS; accepted: tls=True")
+        raise ConfigError(f"faults.{fault.name}", "it attacks a session over TLS; accepted: tls=True (--tls)")
     pnc = scenario.pnc
     if fault.name in FETCHES and (pnc is None or pnc.cps is None):
         raise ConfigError(

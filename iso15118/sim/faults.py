@@ -164,10 +164,11 @@ _ITEM: Final = re.compile(r"\s*([a-z_]+)\s*(?:\(([^()]*)\))?\s*(?:,|$)")
 
 def fault(name: str, *positional: Value, **named: Value) -> Fault:
     """A fault with these parameters, the rest at their defaults. ConfigError names what is accepted."""
-    return _make(KINDS, name, positional, named)
+    return make(KINDS, name, positional, named)
 
 
-def _make(kinds: Kinds, name: str, positional: Sequence[Value], named: Mapping[str, Value]) -> Fault:
+def make(kinds: Kinds, name: str, positional: Sequence[Value], named: Mapping[str, Value]) -> Fault:
+    """A fault of one of `kinds`, as `fault` makes those of sessions."""
     kind = kinds.get(name)
     if kind is None:
         raise ConfigError("faults", f"{name!r} is unknown; known: {', '.join(sorted(kinds))}")
@@ -210,7 +211,7 @@ def _read(name: str, inner: str, kinds: Kinds) -> Fault:
             named[key.strip()] = value.strip()
         else:
             positional.append(part)
-    return _make(kinds, name, positional, named)
+    return make(kinds, name, positional, named)
 
 
 def draw(seed: int, *, dc: bool = True, most: int = 3, kinds: Kinds | None = None) -> tuple[Fault, ...]:

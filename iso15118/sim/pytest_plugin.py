@@ -57,18 +57,21 @@ class V2G:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """The names of all faults."""
+        """The names of all faults and attacks."""
+        from iso15118.sim.attacks import ATTACKS
         from iso15118.sim.faults import KINDS
 
-        return tuple(sorted(KINDS))
+        return tuple(sorted({*KINDS, *ATTACKS}))
 
     def __getattr__(self, name: str) -> Callable[..., Fault]:
-        """The constructor of the fault called `name`."""
-        from iso15118.sim.faults import KINDS, fault
+        """The constructor of the fault or attack called `name`."""
+        from iso15118.sim.attacks import ATTACKS, attack
+        from iso15118.sim.faults import fault
 
-        if name not in KINDS:
-            raise AttributeError(f"no fault is called {name!r}; there are {', '.join(sorted(KINDS))}")
-        return lambda *values, **named: fault(name, *values, **named)
+        if name not in self.faults:
+            raise AttributeError(f"no fault is called {name!r}; there are {', '.join(self.faults)}")
+        make = attack if name in ATTACKS else fault
+        return lambda *values, **named: make(name, *values, **named)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.faults})

@@ -288,6 +288,15 @@ def test_attacks_never_come_by_chance_into_ordinary_sessions():
     assert all(f.name in KINDS for seed in range(50) for f in parse("random", seed=seed, more=ATTACKS))
 
 
+def test_tests_of_others_write_them_like_faults(v2g):
+    run = v2g.session(
+        seed=3, loops=2, tls=True, auth="pnc", faults=[v2g.bad_contract("FORGED"), v2g.tcp_jitter()]
+    )
+    assert codes_of(run, "AuthorizationRes") == [ResponseCode.WARNING_CERTIFICATE_VALIDATION_ERROR]
+    with pytest.raises(ConfigError, match="accepted"):
+        v2g.bad_contract("RUSTY")
+
+
 def test_a_written_attack_reads_back():
     for name in ATTACKS:
         made = next(f for f in map(draw_attack, range(400)) if f.name == name)
