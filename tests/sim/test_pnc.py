@@ -18,6 +18,7 @@ from iso15118.errors import ConfigError
 from iso15118.evcc.iso20.setup import negotiate, set_up
 from iso15118.events import (
     CommandIssued,
+    Decision,
     EndReason,
     MessageReceived,
     MessageSent,
@@ -26,14 +27,17 @@ from iso15118.events import (
 )
 from iso15118.messages.iso20 import common
 from iso15118.messages.iso20.types import ResponseCode
+from iso15118.runtime.security import Security
+from iso15118.security.chains import RootsJudge
 from iso15118.security.contracts import Contract, OwnKey, Wallet
-from iso15118.security.plug_and_charge import proof
+from iso15118.security.plug_and_charge import StationTrust, proof
 from iso15118.sim.checkers import check
-from iso15118.sim.contracts import contract_pki, plug_and_charge
+from iso15118.sim.contracts import PlugAndCharge, contract_pki, plug_and_charge
 from iso15118.sim.faults import draw
 from iso15118.sim.log import log_lines
 from iso15118.sim.run import simulate
 from iso15118.sim.scenarios import COMBINATIONS, basic, varied
+from iso15118.sim.tls import Credentials
 
 PROJECT = Path(__file__).resolve().parents[2]
 POWER = (SetDcTarget, CloseContactor)
@@ -80,6 +84,24 @@ def test_car_fetches_a_contract_and_charges_with_it(energy, tls):
     assert run.completed
     assert codes_of(run, "CertificateInstallationRes") == [ResponseCode.OK]
     assert run.delivered_wh != 0
+
+
+def paying(curve):
+    """A car with a contract and a station that takes it, on this curve."""
+    pki = TestPki(contract_pki().at, curve=curve)
+    trust = StationTrust(RootsJudge(Role.CONTRACT, pki.roots[Role.MO_ROOT]))
+    return PlugAndCharge(trust, Wallet((Contract.of(pki.contract()),)))
+
+
+@pytest.mark.parametrize("contract", ["secp521r1", "ed448"])
+@pytest.mark.parametrize("connection", ["secp521r1", "ed448"])
+def test_both_curves_of_the_standard_on_tls_and_in_contracts(connection, contract):
+    pki = TestPki(contract_pki().at, curve=connection)
+    tls = Credentials(Security(pki.secc()), Security(pki.vehicle()))
+    run = simulate(scenario=replace(basic("DC", loops=3), tls=tls, pnc=paying(contract)))
+    assert run.ok and run.completed, run.explain()
+    why = " ".join(e.why for e in run.events if isinstance(e, Decision) and e.what == "AuthorizationReq")
+    assert ("ed448" if contract == "ed448" else "ecdsa-sha512") in why
 
 
 def test_same_seed_same_log():
