@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from certs import ids, reading
-from certs.curves import ED448, SECP256R1, SECP521R1, Curve, PrivateKey, curve_of
+from certs.curves import ED448, SECP256R1, SECP521R1, Curve, PrivateKey
 from certs.ids import Check
 from certs.issue import Authority, Draft, draft, name, self_sign, sign
 from certs.profiles import Profile, Role, Rules, Usage
@@ -69,7 +69,7 @@ class Stapled(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """A leaf about to be issued, with everything that can be made wrong about it."""
+    """A leaf about to be issued, with everything that can be made wrong about it. `curve` is that of the whole tree."""
 
     draft: Draft
     issuer: Authority
@@ -78,15 +78,9 @@ class Making:
     rules: Rules
     at: datetime.datetime
     authorities: Mapping[Role, Authority]
+    curve: Curve
     shown: tuple[x509.Certificate, ...] | None = None
     stapled: Stapled = Stapled.GOOD
-
-    @property
-    def curve(self) -> Curve:
-        """The curve of the whole tree."""
-        found = curve_of(self.issuer.key)
-        assert found is not None, "authorities are made on curves of ours"
-        return found
 
     def but(self, **changes: object) -> Making:
         """The same with changes to the draft."""
@@ -145,13 +139,13 @@ def _wrong_role(making: Making) -> Making:
 
 
 def _wrong_curve(making: Making) -> Making:
-    other = SECP256R1 if making.curve is not SECP256R1 else SECP521R1
+    other = SECP256R1 if making.curve.name != SECP256R1.name else SECP521R1
     key = other.generate()
     return dataclasses.replace(making.but(public_key=key.public_key()), key=key)
 
 
 def _wrong_hash(making: Making) -> Making:
-    return making.but(digest=hashes.SHA256() if making.curve is SECP521R1 else hashes.SHA512())
+    return making.but(digest=hashes.SHA256() if making.curve.name == SECP521R1.name else hashes.SHA512())
 
 
 def _wrong_digit(making: Making) -> Making:
@@ -188,7 +182,7 @@ def _like(authority: Authority, making: Making, **changes: object) -> tuple[Draf
     profile = making.rules.profile(making.profile.issuer)
     key = making.curve.generate()
     made = draft(profile, making.rules, "x", key.public_key(), making.at, "x")
-    changes = {"subject": authority.certificate.subject, **changes}
+    changes = {"subject": authority.certificate.subject, "repeatable": making.draft.repeatable, **changes}
     return dataclasses.replace(made, **changes), key  # type: ignore[arg-type]
 
 
@@ -228,7 +222,7 @@ def _unknown_root(making: Making) -> Making:
     made = draft(
         making.rules.profile(Role.V2G_ROOT), making.rules, "Unknown Root CA", key.public_key(), making.at, "x"
     )
-    root = self_sign(made, key)
+    root = self_sign(dataclasses.replace(made, repeatable=making.draft.repeatable), key)
     first, first_key = _like(
         making.issuer,
         making,
@@ -269,7 +263,7 @@ RECIPES: Final[Mapping[Defect, Recipe]] = MappingProxyType(
             lambda m: m.profile.role in (Role.VEHICLE, Role.PROVISIONING, Role.CONTRACT),
         ),
         Defect.WRONG_CURVE: Recipe(Reason.ALGORITHM, _wrong_curve),
-        Defect.WRONG_HASH: Recipe(Reason.ALGORITHM, _wrong_hash, lambda m: m.curve is not ED448),
+        Defect.WRONG_HASH: Recipe(Reason.ALGORITHM, _wrong_hash, lambda m: m.curve.name != ED448.name),
         Defect.CA_LEAF: Recipe(
             Reason.BASIC_CONSTRAINTS, lambda m: m.but(basic=x509.BasicConstraints(ca=True, path_length=None))
         ),

@@ -1,11 +1,12 @@
 """Issuing: a `Draft` says what a certificate will say, `sign` makes it.
 
-Everything is a value: to issue something unusual, `dataclasses.replace` the draft. Times are given; serial numbers
-and keys come from the operating system.
+Everything is a value: to issue something unusual, `dataclasses.replace` the draft. Times are given; serial
+numbers and keys come from the operating system.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 from collections.abc import Sequence
@@ -13,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID, ObjectIdentifier
 
@@ -51,7 +54,8 @@ class Draft:
 
     `basic` None leaves the basic constraints out, `usage` None the key usage, `ocsp` and `crl` empty their pointers.
     `critical` marks extensions that are not critical by themselves. `digest` None: the one of the issuer's curve.
-    `extra` are further extensions with their criticality.
+    `extra` are further extensions with their criticality. `repeatable`: serial number and signature follow from keys and
+    content, for simulations that have to repeat; otherwise the number is random, as it should be.
     """
 
     subject: x509.Name
@@ -67,6 +71,7 @@ class Draft:
     critical: frozenset[ObjectIdentifier] = frozenset({ExtensionOID.EXTENDED_KEY_USAGE})
     extra: tuple[tuple[x509.ExtensionType, bool], ...] = ()
     digest: hashes.SHA256 | hashes.SHA512 | None = None
+    repeatable: bool = False
 
 
 def name(common: str, organisation: str = "", domain: str = "") -> x509.Name:
@@ -163,8 +168,18 @@ def _key_id_of(found: x509.Certificate, *, short: bool) -> bytes:
 def _build(wanted: Draft, issuer: x509.Name, key: PrivateKey, issuer_id: bytes) -> x509.Certificate:
     what = f"certificate for {reading.common_name(wanted.subject)!r}"
     builder = reading.guarded(what, lambda: _filled(wanted, issuer, issuer_id))
-    digest = digest_of(key)
-    return builder.sign(key, wanted.digest if wanted.digest is not None else digest)
+    digest = digest_of(key) if wanted.digest is None else wanted.digest
+    if wanted.repeatable and isinstance(key, ec.EllipticCurvePrivateKey):
+        with contextlib.suppress(UnsupportedAlgorithm):  # an old library signs in its own way
+            return builder.sign(key, digest, ecdsa_deterministic=True)
+    return builder.sign(key, digest)
+
+
+def _serial(wanted: Draft, issuer_id: bytes) -> int:
+    if not wanted.repeatable:
+        return x509.random_serial_number()
+    content = (issuer_id, wanted.subject.public_bytes(), reading.key_octets(wanted.public_key))
+    return 1 + int.from_bytes(hashlib.sha256(b"".join(content)).digest()[:16], "big")
 
 
 def _filled(wanted: Draft, issuer: x509.Name, issuer_id: bytes) -> x509.CertificateBuilder:
@@ -173,7 +188,7 @@ def _filled(wanted: Draft, issuer: x509.Name, issuer_id: bytes) -> x509.Certific
         .subject_name(wanted.subject)
         .issuer_name(issuer)
         .public_key(wanted.public_key)
-        .serial_number(x509.random_serial_number())
+        .serial_number(_serial(wanted, issuer_id))
         .not_valid_before(wanted.not_before)
         .not_valid_after(wanted.not_after)
     )

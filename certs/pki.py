@@ -22,7 +22,7 @@ from certs.defects import RECIPES, Defect, Making, Stapled
 from certs.errors import CertsError, demand_aware
 from certs.identity import Identity, Roots, anchors
 from certs.ids import Kind
-from certs.issue import Authority, draft, self_sign, sign
+from certs.issue import Authority, Draft, draft, self_sign, sign
 from certs.profiles import ISO20, ISO20_LAB_P256, LEAF_ROLES, ROOT_ROLES, Profile, Role, Rules, rules_of
 from certs.responder import Responder
 
@@ -71,7 +71,8 @@ class TestPki:
     """A PKI made at a time (with time zone), for "iso15118-20" or "iso15118-2".
 
     `curve` is "secp521r1" (default) or "ed448" for ISO 15118-20, "secp256r1" for ISO 15118-2. ISO 15118-20 with
-    "secp256r1" is not conformant and meant for laboratories whose peers know nothing else.
+    "secp256r1" is not conformant and meant for laboratories whose peers know nothing else. With a `seed` the same call
+    makes the same keys and certificates, for simulations that have to repeat; who knows the seed knows the keys.
     """
 
     __test__: ClassVar = False  # not a class of tests, whatever its name makes pytest think
@@ -83,11 +84,12 @@ class TestPki:
         curve: str = "",
         organisation: str = "Test",
         *,
+        seed: str = "",
         authorities: Mapping[Role, Authority] | None = None,
     ) -> None:
         self.at = demand_aware(at)
         self.rules, self.curve = _rules_and_curve(protocol, curve)
-        self.organisation = organisation
+        self.organisation, self.seed = organisation, seed
         self.authorities = authorities or self._make_authorities()
 
     # --- leaves ------------------------------------------------------------------------------------
@@ -127,7 +129,6 @@ class TestPki:
         """
         profile = self._leaf_profile(role)
         at = self.at if at is None else demand_aware(at)
-        key = self.curve.generate() if key is None else key
         common = _completed(profile, identifier) if identifier else EXAMPLES[role]
         return self._issued(self._making(role, common, key, at), defect)
 
@@ -142,7 +143,7 @@ class TestPki:
 
     def possible_defects(self, role: Role) -> tuple[Defect, ...]:
         """The defects that a leaf of the role can have."""
-        making = self._making(role, EXAMPLES[role], self.curve.generate(), self.at)
+        making = self._making(role, EXAMPLES[role], None, self.at)
         return tuple(defect for defect, recipe in RECIPES.items() if recipe.applies(making))
 
     # --- trust, revocation ---------------------------------------------------------------------------
@@ -162,16 +163,8 @@ class TestPki:
     def responder(self, role: Role, known: tuple[x509.Certificate, ...] = ()) -> Responder:
         """The OCSP responder, with a signer of its own, of the authority that issues leaves of a role."""
         authority = self._issuer(role)
-        key = self.curve.generate()
-        made = draft(
-            self.rules.profile(Role.OCSP),
-            self.rules,
-            "OCSP Responder",
-            key.public_key(),
-            self.at,
-            self.organisation,
-            authority,
-        )
+        key = self._curve(f"responder {role.value}").generate()
+        made = self._draft(self.rules.profile(Role.OCSP), "OCSP Responder", key, self.at, authority)
         signer = Authority(sign(made, authority), key, authority.shown)
         return Responder(authority, known, signer=signer)
 
@@ -190,9 +183,8 @@ class TestPki:
 
     def cross_certified(self, role: Role = Role.V2G_ROOT) -> tuple[x509.Certificate, x509.Certificate]:
         """Another root, and the certificate in which it vouches for a root of this PKI."""
-        key = self.curve.generate()
-        profile = self.rules.profile(role)
-        made = draft(profile, self.rules, "Other Root CA", key.public_key(), self.at, self.organisation)
+        key = self._curve("other root").generate()
+        made = self._draft(self.rules.profile(role), "Other Root CA", key, self.at, None)
         other = self_sign(made, key)
         ours = self.authorities[role].certificate
         profile = self.rules.profile(Role.CROSS)
@@ -221,11 +213,9 @@ class TestPki:
     def _make_authorities(self) -> Mapping[Role, Authority]:
         made: dict[Role, Authority] = {}
         for profile in self.rules.authorities:
-            role, key = profile.role, self.curve.generate()
+            role, key = profile.role, self._curve(profile.role.value).generate()
             issuer = made[profile.issuer] if profile.issuer is not None else None
-            wanted = draft(
-                profile, self.rules, _TITLES[role], key.public_key(), self.at, self.organisation, issuer
-            )
+            wanted = self._draft(profile, _TITLES[role], key, self.at, issuer)
             made[role] = (
                 self_sign(wanted, key)
                 if issuer is None
@@ -246,10 +236,25 @@ class TestPki:
         assert issuer is not None, "leaves have an issuer"
         return self.authorities[issuer]
 
-    def _making(self, role: Role, common: str, key: PrivateKey, at: datetime.datetime) -> Making:
-        profile, issuer = self.rules.profile(role), self._issuer(role)
+    def _making(self, role: Role, common: str, key: PrivateKey | None, at: datetime.datetime) -> Making:
+        profile, issuer, curve = (
+            self.rules.profile(role),
+            self._issuer(role),
+            self._curve(f"{role.value} {common}"),
+        )
+        key = curve.generate() if key is None else key
+        wanted = self._draft(profile, common, key, at, issuer)
+        return Making(wanted, issuer, key, profile, self.rules, at, self.authorities, curve)
+
+    def _draft(
+        self, profile: Profile, common: str, key: PrivateKey, at: datetime.datetime, issuer: Authority | None
+    ) -> Draft:
         wanted = draft(profile, self.rules, common, key.public_key(), at, self.organisation, issuer)
-        return Making(wanted, issuer, key, profile, self.rules, at, self.authorities)
+        return dataclasses.replace(wanted, repeatable=bool(self.seed))
+
+    def _curve(self, label: str) -> Curve:
+        """The curve of the tree; with a seed, the same keys for the same label, whatever was made before."""
+        return self.curve.seeded(f"{self.seed} {label}") if self.seed else self.curve
 
     def _issued(self, making: Making, defect: Defect | str | None) -> Identity:
         if defect is not None:

@@ -1,13 +1,15 @@
 """Simulate charging sessions under virtual time: both machines, network, battery, contactors, checkers.
 
-The same seed gives the same session, event for event. Exit code 0 only if the session ended as intended
+Both sides speak mutual TLS 1.3 and the car pays by contract, with certificates of a test PKI, unless it is said
+otherwise. The same seed gives the same session, event for event. Exit code 0 only if the session ended as intended
 and broke no rule; of many sessions (--runs), which may have faults that end them early, only if none broke
 a rule.
 
   iso15118 simulate --energy DC_BPT --control dynamic --seed 7
   iso15118 simulate --energy DC --seed 3 --faults "late_contactor(2.5), tcp_jitter" --json
   iso15118 simulate --runs 200 --faults
-  iso15118 simulate --energy AC --auth pnc --install
+  iso15118 simulate --energy AC --install
+  iso15118 simulate --insecure-no-tls --runs 200
   iso15118 simulate --plug --energy DC --faults "link_breaks(at=14, seconds=2)"
 
 With --plug it is the whole way from plug to unplug, devices and powerline included; its faults are others.
@@ -54,18 +56,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--plug", action="store_true", help="from plug to unplug: pilot, matching, session, virtual devices"
     )
     parser.add_argument(
-        "--tls",
-        action="store_true",
-        help="mutual TLS 1.3 between both sides, with certificates of a test PKI",
-    )
-    parser.add_argument(
         "--auth",
         choices=("eim", "pnc"),
-        default="eim",
-        help="who pays: eim, a card, or pnc, a contract of a test PKI over TLS (default: eim)",
+        help="who pays: pnc, a contract of a test PKI, or eim, a card (default: pnc; without TLS: eim)",
     )
     parser.add_argument(
         "--install", action="store_true", help="with --auth pnc: the car fetches its contract first"
+    )
+    parser.add_argument(
+        "--insecure-no-tls", action="store_true", help="plain TCP instead of mutual TLS 1.3, and faster"
     )
     parser.add_argument(
         "--json", action="store_true", help="events as JSON lines and a summary object as the last"
@@ -76,8 +75,10 @@ def run(args: argparse.Namespace) -> int:
     """Simulate one session or many."""
     if args.runs < 1 or (args.loops is not None and args.loops < 1):
         raise UsageError("--runs and --loops take 1 or more")
-    if args.install and args.auth != "pnc":
-        raise UsageError("--install takes --auth pnc: a card needs no contract")
+    if args.insecure_no_tls and args.auth == "pnc":
+        raise UsageError("--auth pnc takes TLS: leave --insecure-no-tls out")
+    if args.install and (args.insecure_no_tls or args.auth == "eim"):
+        raise UsageError("--install takes --auth pnc over TLS: a card needs no contract")
     if args.plug:
         return _plugged(args)
     if args.runs > 1:
@@ -99,8 +100,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _trust(args: argparse.Namespace) -> dict[str, Any]:
-    """What both sides use of TLS and contracts; there is no contract without TLS."""
-    return {"tls": args.tls or args.auth == "pnc", "auth": args.auth, "install": args.install}
+    """What both sides use of TLS and contracts: both, unless said otherwise."""
+    tls = not args.insecure_no_tls
+    auth = args.auth or ("pnc" if tls else "eim")
+    return {"tls": tls, "auth": auth, "install": args.install}
 
 
 def _plugged(args: argparse.Namespace) -> int:

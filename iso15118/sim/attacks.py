@@ -160,7 +160,7 @@ def draw_attack(seed: int) -> Fault:
 def demand_target(fault: Fault, scenario: Scenario) -> None:
     """ConfigError where a session has nothing that the attack could hit."""
     if scenario.tls is None:
-        raise ConfigError(f"faults.{fault.name}", "it attacks a session over TLS; accepted: tls=True (--tls)")
+        raise ConfigError(f"faults.{fault.name}", "it attacks a session over TLS; accepted: tls=True (without --insecure-no-tls)")
     pnc = scenario.pnc
     if fault.name in FETCHES and (pnc is None or pnc.cps is None):
         raise ConfigError(

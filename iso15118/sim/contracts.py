@@ -54,7 +54,7 @@ class PlugAndCharge:
 @functools.cache
 def contract_pki() -> TestPki:
     """The PKI everything comes from, one for the whole process, valid at the time every world begins."""
-    return TestPki(datetime.datetime.fromtimestamp(EPOCH_S, datetime.UTC))
+    return TestPki(datetime.datetime.fromtimestamp(EPOCH_S, datetime.UTC), seed="contracts")
 
 
 @functools.cache

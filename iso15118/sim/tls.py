@@ -1,26 +1,24 @@
 """TLS between the two sides of a simulated session, through memory.
 
-Keys, nonces and signatures come from the TLS library's own chance, as they must; everything that a session does still
-follows from the seed. Therefore no event says anything that would tell one run's certificates from another's.
+Keys of a connection, nonces and signatures come from the TLS library's own chance, as they must; certificates and all
+that a session does follow from seeds.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from certs.pki import TestPki
 from hal.virtual.bench import EPOCH_S
 from iso15118.events import Role
-from iso15118.machine import Emit, Entropy, Machine, Output, Utc
+from iso15118.machine import Entropy, Machine, Utc
 from iso15118.runtime.security import Security, settings
 from iso15118.sim.world import MakeMachine
 from iso15118.tls.engine import TlsFacts
-from iso15118.tls.events import TlsEstablished
 from iso15118.tls.machine import TlsMachine
 
 MakeSession = Callable[[Entropy, Utc, TlsFacts | None], Machine]
@@ -47,25 +45,13 @@ def credentials() -> Credentials:
 @functools.cache
 def simulated_pki() -> TestPki:
     """The PKI they come from: whoever wants a defect has it issued here."""
-    return TestPki(datetime.datetime.fromtimestamp(EPOCH_S, datetime.UTC), curve=CURVE)
+    return TestPki(datetime.datetime.fromtimestamp(EPOCH_S, datetime.UTC), curve=CURVE, seed="tls")
 
 
 def behind_tls(role: Role, security: Security, make: MakeSession) -> MakeMachine:
     """What makes a side's machine: a session of `make` behind TLS."""
 
     def made(entropy: Entropy, utc: Utc) -> Machine:
-        return _Nameless(role, settings(role, security, utc), lambda facts: make(entropy, utc, facts), utc)
+        return TlsMachine(role, settings(role, security, utc), lambda facts: make(entropy, utc, facts), utc)
 
     return made
-
-
-class _Nameless(TlsMachine):
-    """Leaves the fingerprint of the peer's certificate out, which is made anew in each process."""
-
-    def outputs(self) -> Iterator[Output]:
-        """Take what is to be done now."""
-        for output in super().outputs():
-            if isinstance(output, Emit) and isinstance(output.event, TlsEstablished):
-                yield Emit(dataclasses.replace(output.event, peer=""))
-            else:
-                yield output

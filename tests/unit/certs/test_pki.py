@@ -291,3 +291,27 @@ def test_every_reason_has_its_words():
     for explanation in EXPLANATIONS.values():
         assert explanation.text
         assert explanation.next_step
+
+
+@pytest.mark.parametrize("curve", ["secp521r1", "ed448"])
+def test_a_seed_makes_the_same_pki_again(curve):
+    def everything(seed, *, reverse=False):
+        tree = TestPki(AT, curve=curve, seed=seed)
+        wanted = [
+            (role, defect) for role in (Role.SECC, Role.CONTRACT) for defect in (None, Defect.UNKNOWN_ROOT)
+        ]
+        order = wanted[::-1] if reverse else wanted
+        leaves = {each: tree.leaf(each[0], defect=each[1]) for each in order}
+        return [c for each in wanted for c in leaves[each].chain], leaves
+
+    first, leaves = everything("a")
+    assert everything("a", reverse=True)[0] == first
+    assert not set(everything("b")[0]) & set(first)
+    tree = TestPki(AT, curve=curve, seed="a")
+    assert tree.verdict(leaves[Role.CONTRACT, None], policy=STRICT).ok
+    assert not tree.verdict(leaves[Role.CONTRACT, Defect.UNKNOWN_ROOT], policy=STRICT).ok
+    assert len(set(first)) == len({x509.load_der_x509_certificate(each).serial_number for each in first})
+
+
+def test_without_a_seed_no_two_are_alike():
+    assert TestPki(AT).secc().leaf.serial_number != TestPki(AT).secc().leaf.serial_number

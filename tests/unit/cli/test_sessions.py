@@ -127,27 +127,31 @@ def test_simulate_from_plug_to_unplug(run):
     assert out.count("ok  seed") == 2
 
 
-def test_simulate_with_tls(run):
-    code, out, _ = run("simulate", "--tls", "--loops", 2)
-    assert code == OK
-    assert "TlsEstablished version=TLS13 suite=TLS_AES_256_GCM_SHA384" in out
-    code, out, _ = run("simulate", "--tls", "--runs", 2, "--json")
-    assert code == OK
-    assert out.count('"ok":true') == 2
-
-
 @pytest.mark.parametrize("plug", [(), ("--plug",)])
-def test_simulate_by_contract(plug, run):
-    code, out, _ = run("simulate", "--energy", "AC", "--auth", "pnc", "--install", "--loops", 3, *plug)
+def test_simulate_by_contract_over_tls_unless_told_otherwise(plug, run):
+    code, out, _ = run("simulate", "--energy", "AC", "--install", "--loops", 3, *plug)
     assert code == OK
-    for part in ("TlsEstablished", "a contract of DETST, stored", "PnC_AReqAuthorizationMode", "as intended"):
+    for part in (
+        "TlsEstablished version=TLS13 suite=TLS_AES_256_GCM_SHA384",
+        "a contract of DETST, stored",
+        "PnC_AReqAuthorizationMode",
+        "as intended",
+    ):
         assert part in out
+    by_card = run("simulate", "--energy", "AC", "--auth", "eim", "--loops", 3, *plug)[1]
+    assert "TlsEstablished" in by_card
+    assert "EIM_AReqAuthorizationMode" in by_card
+    plain = run("simulate", "--energy", "AC", "--insecure-no-tls", "--loops", 3, *plug)[1]
+    assert "TlsEstablished" not in plain
+    assert "EIM_AReqAuthorizationMode" in plain
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--install",), "--auth pnc"),
+        (("--install", "--auth", "eim"), "--auth pnc"),
+        (("--insecure-no-tls", "--auth", "pnc"), "takes TLS"),
+        (("--insecure-no-tls", "--install"), "over TLS"),
         (("--plug", "--faults", "late_contactor"), "contactor_slow"),
         (("--plug", "--energy", "WPT"), "AC, "),
         (("--energy", "WPT"), "AC, "),
