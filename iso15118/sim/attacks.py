@@ -105,7 +105,9 @@ ATTACKS: Final = MappingProxyType(
             "a peer takes its time in the TLS handshake",
             (Parameter("seconds", 60.0, 11.0, 90.0), _SIDE),
         ),
+        "tls_downgrade": Kind("wire", "the car's offer of TLS 1.3 is rewritten to TLS 1.2"),
         "sdp_downgrade": Kind("wire", "discovery is rewritten to say that there is no TLS", (_SIDE,)),
+        "older_protocol": Kind("message", "the car offers nothing but ISO 15118-2"),
         "changed_challenge": Kind("message", "the car answers another challenge than the station's"),
         "replayed_authorization": Kind("message", "the car sends what was signed for another session"),
         "pasted_challenge": Kind("message", "what was signed for another session, with this one's challenge"),
@@ -160,7 +162,10 @@ def draw_attack(seed: int) -> Fault:
 def demand_target(fault: Fault, scenario: Scenario) -> None:
     """ConfigError where a session has nothing that the attack could hit."""
     if scenario.tls is None:
-        raise ConfigError(f"faults.{fault.name}", "it attacks a session over TLS; accepted: tls=True (without --insecure-no-tls)")
+        raise ConfigError(
+            f"faults.{fault.name}",
+            "it attacks a session over TLS; accepted: tls=True (without --insecure-no-tls)",
+        )
     pnc = scenario.pnc
     if fault.name in FETCHES and (pnc is None or pnc.cps is None):
         raise ConfigError(

@@ -20,8 +20,10 @@ from iso15118.messages.iso20.common import (
     CertificateInstallationRes,
     PnC_AReqAuthorizationMode,
 )
+from iso15118.messages.namespaces import ISO2
 from iso15118.messages.payloads import schema_by_type
 from iso15118.messages.registry import schema_set
+from iso15118.messages.sap import SupportedAppProtocolReq
 from iso15118.security.chains import MAX_OCTETS
 from iso15118.security.contracts import Contract
 from iso15118.security.plug_and_charge import proof
@@ -171,6 +173,16 @@ def _spoilt(octets: bytes, how: str, place: float) -> bytes:
 # --- others -----------------------------------------------------------------------------------
 
 
+def _older_protocol(_fault: Fault, _scenario: Scenario, _utc: Utc) -> Lie:
+    def lie(message: Any) -> Any:
+        if not isinstance(message, SupportedAppProtocolReq):
+            return message
+        older = (replace(p, protocol_namespace=ISO2, version_number_major=2) for p in message.app_protocol)
+        return replace(message, app_protocol=tuple(older))
+
+    return lie
+
+
 def _spoilt_installation(fault: Fault, _scenario: Scenario, _utc: Utc) -> Lie:
     def lie(message: Any) -> Any:
         signed = isinstance(message, CertificateInstallationRes) and message.header.signature is not None
@@ -193,6 +205,7 @@ def _foreign_session_id(fault: Fault, _scenario: Scenario, utc: Utc) -> Lie:
 
 _LIES: Final[MappingProxyType[str, Callable[[Fault, Scenario, Utc], Lie]]] = MappingProxyType(
     {
+        "older_protocol": _older_protocol,
         "changed_challenge": _changed_challenge,
         "replayed_authorization": _replayed,
         "pasted_challenge": _pasted,

@@ -14,6 +14,7 @@ Found = Iterator[tuple[float, str]]
 
 LIES: Final = frozenset(
     {
+        "older_protocol",
         "changed_challenge",
         "replayed_authorization",
         "pasted_challenge",
@@ -33,11 +34,14 @@ HOPELESS: Final = (LIES - {"foreign_session_id"}) | {
     "foreign_back_end",
     "bad_back_end",
     "bad_provisioning",
+    "tls_downgrade",
     "tls_garbage",
     "stalled_handshake",
 }
 """Attacks after which no energy may flow at all."""
-SPOILING: Final = frozenset({"tls_tamper", "tls_replay", "tls_drop", "tls_inject", "tls_garbage"})
+SPOILING: Final = frozenset(
+    {"tls_tamper", "tls_replay", "tls_drop", "tls_inject", "tls_garbage", "tls_downgrade"}
+)
 """Attacks after which a TLS connection is good for nothing more in their direction."""
 
 

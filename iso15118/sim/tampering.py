@@ -17,6 +17,9 @@ PLAIN: Final = bytes.fromhex("01fe800200000004808c0000")
 """A V2GTP message in the clear."""
 NO_TLS: Final = 0x10
 """The security octet of discovery for TCP without TLS."""
+_TLS13_ONLY: Final = bytes.fromhex("002b0003020304")
+_TLS12_ONLY: Final = bytes.fromhex("002b0003020303")
+"""The extension supported_versions with one version in it."""
 _SDP: Final = MappingProxyType({b"\x90\x00": ("EVCC", 8), b"\x90\x01": ("SECC", 26)})
 """Payload type of a discovery message: who sends it, where its security octet is."""
 
@@ -52,6 +55,10 @@ def _stall(world: World, fault: Fault) -> None:
     world.intercept(fault.text("side"), fault.name, begin)
 
 
+def _older_tls(world: World, fault: Fault) -> None:
+    world.intercept("EVCC", fault.name, lambda data: data.replace(_TLS13_ONLY, _TLS12_ONLY))
+
+
 def _downgrade(world: World, fault: Fault) -> None:
     side = fault.text("side")
 
@@ -73,6 +80,7 @@ ACTS: Final[MappingProxyType[str, Callable[[World, Fault], None]]] = MappingProx
         "tls_inject": _once(lambda _: lambda data: PLAIN + data),
         "tls_garbage": _once(lambda _: lambda data: b"GET / HTTP/1.1\r\n\r\n" + data),
         "stalled_handshake": _stall,
+        "tls_downgrade": _older_tls,
         "sdp_downgrade": _downgrade,
     }
 )

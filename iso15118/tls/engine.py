@@ -350,8 +350,7 @@ def _library_text(error: int) -> str:
 
 
 _NOTHING_IN_COMMON: Final = (
-    "The two sides have no TLS version in common; with TLS 1.3 alone, the library says the same where the vehicle "
-    "offers no group, or no signature algorithm for the station's certificate, that this protocol has"
+    "No TLS version in common or, which the library does not tell apart, no group or signature algorithm"
 )
 
 

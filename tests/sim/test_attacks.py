@@ -111,6 +111,17 @@ def test_no_handshake_no_session(attack):
     assert not run.violations, run.explain()
 
 
+def test_an_older_tls_or_protocol_is_not_agreed_on():
+    rewritten, offered = attacked("tls_downgrade"), attacked("older_protocol")
+    assert rewritten.recording.hits and not rewritten.messages
+    assert {end.reason for end in rewritten.ends.values()} == {EndReason.SECURITY}
+    response = next(e.message for e in offered.messages if e.role == "SECC")
+    assert response.response_code.name == "FAILED_NO_NEGOTIATION"
+    for run in (rewritten, offered):
+        assert not energised(run)
+        assert not run.violations, run.explain()
+
+
 def test_discovery_that_says_no_tls_is_not_followed():
     answered, asked = attacked("sdp_downgrade(SECC)"), attacked("sdp_downgrade(EVCC)")
     assert answered.recording.discovery_failed and not answered.messages
