@@ -19,7 +19,7 @@ TEST_STAMP := $(VENV)/.installed-test
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types layers cover smoke examples docs bench interop fuzz sim plug changelog clean
+.PHONY: help demo test check format lint types layers cover smoke examples docs bench interop fuzz sim plug attack changelog clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -68,6 +68,9 @@ sim: $(RUN_STAMP) ## RUNS seeds with faults for each service and control mode, f
 
 plug: $(RUN_STAMP) ## RUNS seeds from plug to unplug, with mishaps, for each service and control mode
 	$(BIN)/python -m iso15118.sim.soak --plug --first $(SEED) --seeds $(RUNS) --jobs 2
+
+attack: $(RUN_STAMP) ## RUNS seeds under attack on certificates, connection and messages
+	$(BIN)/python -m iso15118.sim.soak --secure --first $(SEED) --seeds $(RUNS) --jobs 2
 
 fuzz: $(TEST_STAMP) ## property tests with many random examples (SEED=n repeats a run)
 	$(BIN)/python -m pytest -m "hypothesis and not interop" --hypothesis-profile=fuzz --hypothesis-seed=$(SEED) -o timeout=0 $(PYTEST_ARGS)
