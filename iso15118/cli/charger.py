@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `iso15118 charger`."""
     endpoint.add_common_options(parser)
-    trust.add_authorization(parser)
+    trust.add_authorization(
+        parser, "let the car of --pki fetch the contract of --pki; a back end for laboratories"
+    )
     hardware.add_options(parser)
     parser.add_argument("--port", type=int, default=0, metavar="N", help="TCP port (default: a free one)")
     parser.add_argument(
@@ -67,9 +69,11 @@ def _config(args: argparse.Namespace) -> SeccConfig:
     if args.energy:
         services = tuple(service_of(name.strip()) for name in args.energy.split(","))
         config = dataclasses.replace(config, services=services)
-    means = trust.authorization(args)
-    if means is not None:
-        config = dataclasses.replace(config, authorization=means)
+    config = dataclasses.replace(
+        config,
+        authorization=trust.with_contracts(args, config.authorization),
+        certificate_installation=args.install or config.certificate_installation,
+    )
     return dataclasses.replace(
         config, insecure_no_tls=args.insecure_no_tls or config.insecure_no_tls, discovery_window_s=None
     )
@@ -82,7 +86,8 @@ async def _serve_pretended(args: argparse.Namespace, config: SeccConfig, securit
     from iso15118.sim.controllers import AC_STATION, DC_STATION
     from iso15118.sim.realtime import BenchStation, run_bench
 
-    station = BenchStation(DC_STATION if config.dc else AC_STATION)
+    limits = DC_STATION if config.dc else AC_STATION
+    station = BenchStation(limits, back_end=trust.back_end(args))
     charger = Charger(config, station, args.interface, identity=security, port=args.port, state=station.state)
 
     def left(event: Any) -> bool:

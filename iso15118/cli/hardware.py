@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from iso15118.cli import trust
 from iso15118.cli.main import UsageError
 from iso15118.control import ev, evse
 from iso15118.energy.offer import EnergyOffer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from iso15118.config import EvccConfig, SeccConfig
     from iso15118.hardware import HalEv, HalEvConfig, HalEvse, HalEvseConfig
     from iso15118.runtime.stream import Sink
+    from iso15118.security.provisioning import BackEnd
     from iso15118.sim.ghosts import GhostCar, GhostStation
 
 VIRTUAL: Final = "virtual"
@@ -119,7 +121,9 @@ async def station(args: argparse.Namespace, config: SeccConfig) -> AsyncIterator
     ghost = GhostCar(bench) if _is_haunted(args, bench, "evse", devices) else None
     limits = _station_limits(args, ghost is not None and not config.dc)
     async with _opened(args, devices) as hardware:
-        controller: HalEvse = HalEvse(hardware, limits, asyncio.get_running_loop().time, _Everybody())
+        controller: HalEvse = HalEvse(
+            hardware, limits, asyncio.get_running_loop().time, _Everybody(trust.back_end(args))
+        )
         yield Rig(controller, hardware.port, _sinks(ghost))
 
 
@@ -204,7 +208,16 @@ def _car_limits(args: argparse.Namespace, virtual_bpt: bool) -> HalEvConfig:
 
 
 class _Everybody(evse.EvseControllerBase):
-    """An operator who lets everybody charge, for a price: some cars insist on one."""
+    """An operator who lets everybody charge, for a price: some cars insist on one. `back_end` hands out contracts."""
+
+    def __init__(self, back_end: BackEnd | None) -> None:
+        self._back_end = back_end
+
+    async def install_contract(self, question: evse.ContractRequest) -> evse.ContractResponse:
+        """What the back end says."""
+        return (
+            await super().install_contract(question) if self._back_end is None else self._back_end(question)
+        )
 
     async def offer_energy(self, question: evse.ChargingNeeds) -> EnergyOffer:
         """All that both sides can."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from certs.identity import Identity
     from iso15118.runtime.security import Security
     from iso15118.security.contracts import Wallet
+    from iso15118.security.provisioning import BackEnd
 
+Means = tuple[Literal["EIM", "PnC"], ...]
+"""Of paying, by preference."""
 NO_TLS_SWITCH: Final = "--insecure-no-tls"
 
 
@@ -85,20 +89,21 @@ def security(args: argparse.Namespace, role: Role, *, insecure: bool) -> Iterato
             evidence=evidence,
             staple=_staple(folder) if role == "SECC" else None,
             key_log=key_log,
-            wallet=_wallet(args.pki) if role == "EVCC" else None,
+            wallet=_wallet(args.pki, empty=args.install) if role == "EVCC" else None,
         )
 
 
-def add_authorization(parser: argparse.ArgumentParser) -> None:
-    """How a session is paid, for both roles; the TOML file says it as well."""
+def add_authorization(parser: argparse.ArgumentParser, installs: str) -> None:
+    """How a session is paid, for both roles; the TOML file says it as well. `installs`: what --install does."""
     parser.add_argument(
         "--authorization",
         metavar="LIST",
         help="EIM, PnC or both, by preference: PnC,EIM (default: EIM, or the file's)",
     )
+    parser.add_argument("--install", action="store_true", help=installs)
 
 
-def authorization(args: argparse.Namespace) -> tuple[Literal["EIM", "PnC"], ...] | None:
+def authorization(args: argparse.Namespace) -> Means | None:
     """What --authorization says; None: nothing. UsageError for what there is not."""
     if args.authorization is None:
         return None
@@ -109,12 +114,48 @@ def authorization(args: argparse.Namespace) -> tuple[Literal["EIM", "PnC"], ...]
         raise UsageError(f"--authorization {error.args[0]}; accepted: EIM, PnC") from error
 
 
-def _wallet(folder: Path) -> Wallet | None:
-    """The contract and the provisioning certificate of a PKI, as far as they are there."""
+def with_contracts(args: argparse.Namespace, given: Means) -> Means:
+    """How a session is paid: by --authorization, else as `given`; --install takes contracts wherever nothing else is said."""
+    said = authorization(args)
+    if said is not None or not args.install or "PnC" in given:
+        return given if said is None else said
+    return ("PnC", *given)
+
+
+def back_end(args: argparse.Namespace) -> BackEnd | None:
+    """Hands out the contract of a PKI to the car of that PKI, where --install says so: for laboratories."""
+    if not args.install:
+        return None
+    from certs.directory import is_pki
+    from certs.profiles import Role as Certified
+    from iso15118.security.chains import RootsJudge
+    from iso15118.security.contracts import Provisioning
+    from iso15118.security.provisioning import ProvisioningService
+
+    if args.pki is None or not is_pki(args.pki):
+        raise UsageError("--install hands out the contract of a whole PKI: --pki DIR of `iso15118 pki init`")
+    cps, contract, provisioning = (
+        _identity(args.pki / name, None) for name in ("cps", "contract", "provisioning")
+    )
+    return ProvisioningService(
+        cps=cps,
+        contracts={Provisioning.of(provisioning).pcid: (contract,)},
+        vehicles=RootsJudge(Certified.PROVISIONING, cps.roots_for(Certified.PROVISIONING)),
+        utc=time.time,
+        entropy=os.urandom,
+    ).answer
+
+
+def _wallet(folder: Path, *, empty: bool) -> Wallet | None:
+    """The contract (unless `empty`) and the provisioning certificate of a PKI, as far as they are there."""
     from certs.directory import is_pki
     from certs.identity import Identity, is_identity
     from iso15118.security.contracts import Contract, Provisioning, Wallet
 
+    if empty and not (is_pki(folder) and is_identity(folder / "provisioning")):
+        raise UsageError(
+            "--install asks with the provisioning certificate of --pki DIR of `iso15118 pki init`"
+        )
     if not is_pki(folder):
         return None
     found = {
@@ -122,7 +163,7 @@ def _wallet(folder: Path) -> Wallet | None:
         for name in ("contract", "provisioning")
         if is_identity(folder / name)
     }
-    contracts = (Contract.of(found["contract"]),) if "contract" in found else ()
+    contracts = (Contract.of(found["contract"]),) if "contract" in found and not empty else ()
     provisioning = Provisioning.of(found["provisioning"]) if "provisioning" in found else None
     return Wallet(contracts, provisioning)
 

@@ -37,7 +37,7 @@ PAUSE_S: Final = 2.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `iso15118 vehicle`."""
     endpoint.add_common_options(parser)
-    trust.add_authorization(parser)
+    trust.add_authorization(parser, "fetch a contract over the station first, as if --pki had none")
     hardware.add_options(parser)
     parser.add_argument(
         "--energy", metavar="SERVICE", help="AC, AC_BPT, DC or DC_BPT (default: DC, or the file's)"
@@ -78,9 +78,11 @@ def _config(args: argparse.Namespace) -> EvccConfig:
         config = dataclasses.replace(config, control_mode=control_of(args.control))
     if args.loops is not None:
         config = dataclasses.replace(config, max_loops=args.loops or None)
-    means = trust.authorization(args)
-    if means is not None:
-        config = dataclasses.replace(config, authorization=means)
+    config = dataclasses.replace(
+        config,
+        authorization=trust.with_contracts(args, config.authorization),
+        install_contracts=args.install or config.install_contracts,
+    )
     return dataclasses.replace(config, insecure_no_tls=args.insecure_no_tls or config.insecure_no_tls)
 
 

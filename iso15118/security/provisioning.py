@@ -6,7 +6,7 @@ provisioning service in its own house signs; here one object does both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -42,6 +42,8 @@ from iso15118.security.plug_and_charge import (
 )
 from iso15118.security.signature import sign, verify
 
+BackEnd = Callable[[ContractRequest], ContractResponse]
+"""What answers for a provisioning service, such as `ProvisioningService.answer`."""
 _SCALAR: Final = 65
 """Octets of an ephemeral key: 520 bits, always below the order of secp521r1, which has 521."""
 _GCM_IV: Final = 12

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from certs.identity import Identity
@@ -12,15 +11,12 @@ from certs.pki import TestPki
 from certs.profiles import Role
 from hal.virtual.bench import EPOCH_S
 from iso15118.config import EvccConfig, SeccConfig
-from iso15118.control.evse import ContractRequest, ContractResponse
 from iso15118.errors import ConfigError
 from iso15118.machine import Entropy
 from iso15118.security.chains import RootsJudge
 from iso15118.security.contracts import Contract, Provisioning, Wallet
 from iso15118.security.plug_and_charge import StationTrust
-from iso15118.security.provisioning import ProvisioningService
-
-BackEnd = Callable[[ContractRequest], ContractResponse]
+from iso15118.security.provisioning import BackEnd, ProvisioningService
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hal.virtual.circuit import Plant
 from iso15118.control import ev, evse
@@ -20,6 +20,9 @@ from iso15118.energy.offer import EnergyOffer
 from iso15118.sim.virtual_ev import AC_CAR, VirtualEv
 from iso15118.sim.virtual_evse import DC_STATION, Reply, VirtualEvse
 from iso15118.units import Envelope, Limits
+
+if TYPE_CHECKING:
+    from iso15118.security.provisioning import BackEnd
 
 STEP_S: Final = 0.02
 REPORT_S: Final = 0.2
@@ -35,18 +38,29 @@ class BenchStation(evse.EvseControllerBase):
     """A charging station without hardware: commands take effect after a moment, everybody may charge.
 
     The pilot cannot be measured: the car counts as ready (C) once the connector is locked, and as not ready
-    (B) some time after the contactor has opened. `metered` False is a station without a meter.
+    (B) some time after the contactor has opened. `metered` False is a station without a meter. `back_end` hands out
+    contracts.
     """
 
     def __init__(
-        self, limits: Envelope = DC_STATION, *, cable_check_s: float = 1.0, metered: bool = True
+        self,
+        limits: Envelope = DC_STATION,
+        *,
+        cable_check_s: float = 1.0,
+        metered: bool = True,
+        back_end: BackEnd | None = None,
     ) -> None:
         self.metered = metered
+        self.back_end = back_end
         self.state = evse.EvseState(cp=CpState.B, limits=limits)
         self.cable_check_s = cable_check_s
         self._later: list[tuple[float, dict[str, Any]]] = []
         self._now = 0.0
         self._charged_wh = self._discharged_wh = 0.0
+
+    async def install_contract(self, question: evse.ContractRequest) -> evse.ContractResponse:
+        """What the back end says."""
+        return await super().install_contract(question) if self.back_end is None else self.back_end(question)
 
     def command(self, command: evse.Command) -> None:
         """Carry out `command`."""

@@ -8,7 +8,8 @@ from typing import Any
 from iso15118.config import EvccConfig, SeccConfig
 from iso15118.control import ev, evse
 from iso15118.control.common import ControlMode, EnergyService
-from iso15118.sim.contracts import BackEnd, car_paying, contracts_for, station_taking
+from iso15118.security.provisioning import BackEnd
+from iso15118.sim.contracts import car_paying, contracts_for, station_taking
 from iso15118.sim.tls import credentials
 
 Options = dict[str, Any]

@@ -38,6 +38,7 @@ def pki(tmp_path_factory):
 def options(*arguments):
     parser = argparse.ArgumentParser()
     trust.add_options(parser)
+    trust.add_authorization(parser, "fetch")
     return parser.parse_args([str(a) for a in arguments])
 
 
@@ -217,3 +218,45 @@ def test_plug_and_charge_in_the_lab(pki, tmp_path):
     asked = [e for e in records if e["event"] == "QuestionAsked"]
     assert any("ContractQuestion" in str(e) or "emaid" in str(e) for e in asked), asked
     assert "PRIVATE" not in station.read_text()
+
+
+@in_lab
+@pytest.mark.runtime
+@pytest.mark.parametrize("hardware", ["", "--hardware virtual"])
+def test_a_contract_is_fetched_in_the_lab(hardware, pki, tmp_path):
+    station, car = tmp_path / "station.jsonl", tmp_path / "car.jsonl"
+    secc, evcc = patience(tmp_path)
+    common = f"--pki {pki} --install --once --json {hardware}"
+    done = lab_sh(
+        f"{PROGRAM} charger --interface vse {secc} {common} > {station} & "
+        f"{PROGRAM} vehicle --interface vev {evcc} {common} --loops 3 > {car}; ev=$?; wait $!; echo station=$? vehicle=$ev"
+    )
+    *_, codes = done.stdout.splitlines()
+    assert codes == "station=0 vehicle=0", done.stderr
+    told = [json.loads(line) for line in car.read_text().splitlines()]
+    why = [e["why"] for e in told if e["event"] == "Decision" and e["what"] == "CertificateInstallation"]
+    assert why == ["a contract of DETST, not stored: it serves this session alone"]
+    assert "PRIVATE" not in station.read_text() + car.read_text()
+
+
+@pytest.mark.parametrize("command", ["charger", "vehicle"])
+def test_installing_needs_a_whole_pki(command, pki, capsys):
+    arguments = [
+        command,
+        "--interface",
+        "lo",
+        "--pki",
+        str(pki / "secc" if command == "charger" else pki / "vehicle"),
+    ]
+    assert main([*arguments, "--install"]) == USAGE
+    assert "pki init" in capsys.readouterr().err
+
+
+def test_the_means_are_what_was_said():
+    def means(*arguments, given=("EIM",)):
+        return trust.with_contracts(options(*arguments), given)
+
+    assert means() == ("EIM",)
+    assert means("--install") == ("PnC", "EIM")
+    assert means("--install", given=("EIM", "PnC")) == ("EIM", "PnC")
+    assert means("--install", "--authorization", "pnc") == ("PnC",)
