@@ -91,7 +91,7 @@ class HalEv:
             case api.SetPilot(ready=ready):
                 self._signal(ready=ready)
             case api.CloseContactor():
-                self._close = self._leaving is None
+                self._want_closed()
             case api.OpenContactor():
                 self._open()
             case api.SetPower(power_w=power, reactive_var=reactive):
@@ -330,6 +330,15 @@ class HalEv:
             self._emit(events.Derated, share=round(self._share, 3), celsius=round(sample.value, 1))
 
     # --- power ------------------------------------------------------------------------------------
+
+    def _want_closed(self) -> None:
+        """Close as soon as it may be; a contactor that reads closed before anybody closes it cannot be told from a weld."""
+        asked = self._close or self.hardware.contactor.wanted
+        if not asked and self._readings.contactor is ContactorState.CLOSED:
+            self._take_fault(
+                Finding("contactor_welded", Severity.STOP, "it reads closed before it is asked to close")
+            )
+        self._close = self._leaving is None
 
     def _go_on(self) -> None:
         if self._ready_wanted and not self._ready and self._readings.locked:

@@ -72,6 +72,8 @@ class EvsePower:
         self.was_closed = False
         self.driving = False
         self.outlet_dead = True
+        self._gauge_proven = False
+        """Whether the voltage was seen where it was driven: only then its absence is believed."""
         self.opened_at = -math.inf
         self.ev_max_v = math.inf
         self._closed_at = -math.inf
@@ -165,6 +167,7 @@ class EvsePower:
             if energised:
                 self._emit(events.ShutdownBegun, why=why, emergency=emergency)
             self.leaving = Leaving(why, self._now, energised=energised)
+            self._gauge_proven = False  # something is wrong, and it may be the measurement
             self._suspect_vehicle()
             self._switch_off()
         if hurry or emergency:
@@ -204,10 +207,9 @@ class EvsePower:
         wanted = self.close or self.checking
         self.was_closed = (wanted and (closed or self.was_closed)) or (closed and self.was_closed)
         live = abs(self.volts.value) >= self._config.safe_v
-        if closed and not live and not readings.supply_on and self._fresh:
-            self.outlet_dead = True
-        elif closed:
-            self.outlet_dead = False
+        self._gauge_proven = self._gauge_proven or (live and self.driving)
+        if closed:
+            self.outlet_dead = self._gauge_proven and self._fresh and not live and not readings.supply_on
         if self.output is not None:
             self.output.bound(self._now)
 

@@ -10,7 +10,7 @@ from iso15118.control.common import ControlMode, EnergyService, Wish
 from iso15118.control.ev import EvControllerBase
 from iso15118.control.evse import EvseControllerBase
 from iso15118.errors import ConfigError
-from iso15118.events import Decision, MessageSent, SessionEnded
+from iso15118.events import Decision, EndReason, MessageSent, SessionEnded
 from iso15118.machine import Datagram
 from iso15118.plug.ev import State as Inlet
 from iso15118.plug.evse import State as Outlet
@@ -162,6 +162,28 @@ def test_nobody_is_charged_after_a_refused_match():
 def test_every_mishap_of_link_tcp_and_people_ends_safely(name, energy):
     run = plug_in(energy, seed=11, mishaps=name)
     assert run.ok, run.explain()
+
+
+@pytest.mark.parametrize(
+    ("seed", "mishaps"),
+    [
+        (207, "supply_reading_stuck(at=1.124)"),
+        (490, "supply_reading_scaled(at=0.385)"),
+        (289, "slow_join(3.643), supply_reading_stuck(at=20.75), over_voltage(at=12.554)"),
+    ],
+)
+def test_a_voltage_that_is_not_measured_keeps_the_connector_locked(seed, mishaps):
+    """Found by 10,000 runs: "0 V" of a supply whose reading is wrong opened the lock on a live cable."""
+    run = plug_in("DC", seed=seed, mishaps=mishaps)
+    assert run.ok, run.explain()
+    assert run.ends["SECC"].reason is EndReason.LOCAL
+
+
+def test_a_mirror_contact_that_lies_closes_nothing():
+    """Found by 10,000 runs: the car took "closed" for its own closing, and closed late onto 30 V."""
+    run = plug_in("DC", seed=794, mishaps="contactor_lies_at_last(at=10.381, side=EV)")
+    assert run.ok, run.explain()
+    assert run.delivered_wh == pytest.approx(0.0, abs=0.01)
 
 
 @pytest.mark.parametrize("seed", range(12))
