@@ -197,5 +197,7 @@ def _at_rest(world: PluggedWorld) -> bool:
     station, car = world.station, world.car
     outlet = station.gone or station.plug.plug.state in (Outlet.EMPTY, Outlet.FAULTED)
     inlet = car.gone or car.plug.plug.state is Inlet.UNPLUGGED
-    deaf = bool(world.broken) and world.station.session is None and world.car.session is None
-    return (outlet and inlet) or deaf
+    quiet = all(
+        side.gone or side.session is None for side in (station, car)
+    )  # a stopped computer keeps its last state
+    return (outlet and inlet) or (bool(world.broken) and quiet)
