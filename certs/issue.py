@@ -178,7 +178,8 @@ def _build(wanted: Draft, issuer: x509.Name, key: PrivateKey, issuer_id: bytes) 
 def _serial(wanted: Draft, issuer_id: bytes) -> int:
     if not wanted.repeatable:
         return x509.random_serial_number()
-    content = (issuer_id, wanted.subject.public_bytes(), reading.key_octets(wanted.public_key))
+    begins = wanted.not_before.isoformat().encode()
+    content = (issuer_id, begins, wanted.subject.public_bytes(), reading.key_octets(wanted.public_key))
     return 1 + int.from_bytes(hashlib.sha256(b"".join(content)).digest()[:16], "big")
 
 

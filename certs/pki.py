@@ -130,7 +130,8 @@ class TestPki:
         profile = self._leaf_profile(role)
         at = self.at if at is None else demand_aware(at)
         common = _completed(profile, identifier) if identifier else EXAMPLES[role]
-        return self._issued(self._making(role, common, key, at), defect)
+        spoilt = defect.value if isinstance(defect, Defect) else defect or ""
+        return self._issued(self._making(role, common, key, at, spoilt), defect)
 
     def certify(
         self, role: Role, common: str, public_key: Any, at: datetime.datetime
@@ -236,11 +237,14 @@ class TestPki:
         assert issuer is not None, "leaves have an issuer"
         return self.authorities[issuer]
 
-    def _making(self, role: Role, common: str, key: PrivateKey | None, at: datetime.datetime) -> Making:
+    def _making(
+        self, role: Role, common: str, key: PrivateKey | None, at: datetime.datetime, spoilt: str = ""
+    ) -> Making:
+        """A leaf to be; a spoilt one has another key than the good one, also where both follow from a seed."""
         profile, issuer, curve = (
             self.rules.profile(role),
             self._issuer(role),
-            self._curve(f"{role.value} {common}"),
+            self._curve(f"{role.value} {common} {spoilt}"),
         )
         key = curve.generate() if key is None else key
         wanted = self._draft(profile, common, key, at, issuer)

@@ -333,7 +333,7 @@ class HalEv:
 
     def _want_closed(self) -> None:
         """Close as soon as it may be; a contactor that reads closed before anybody closes it cannot be told from a weld."""
-        asked = self._close or self.hardware.contactor.wanted
+        asked = self._close or self._was_closed or self.hardware.contactor.wanted
         if not asked and self._readings.contactor is ContactorState.CLOSED:
             self._take_fault(
                 Finding("contactor_welded", Severity.STOP, "it reads closed before it is asked to close")

@@ -124,7 +124,7 @@ class EvsePower:
 
     def run_check(self) -> None:
         """Begin a cable check unless one runs."""
-        if self.output is None or self.checking or self.leaving is not None:
+        if self.output is None or self.checking or self.leaving is not None or self._closed_unasked():
             return
         ratings_v = self.output.max_voltage_v
         test_v = voltage_to_test(min(self.ev_max_v, ratings_v), ratings_v)
@@ -144,8 +144,16 @@ class EvsePower:
 
     def want_closed(self) -> None:
         """Close the contactor, as soon as the interlock allows it."""
-        if self.leaving is None:
+        if self.leaving is None and not self._closed_unasked():
             self.close, self._opening_since = True, None
+
+    def _closed_unasked(self) -> bool:
+        """A contactor that reads closed before anybody closes it cannot be told from a weld; a fault if it does."""
+        asked = self.close or self.was_closed or self._hardware.contactor.wanted
+        closed = self._readings is not None and self._readings.contactor is ContactorState.CLOSED
+        if closed and not asked:
+            self._fault("contactor_welded", "it reads closed before it is asked to close")
+        return closed and not asked
 
     def open_up(self) -> None:
         """Bring the current to zero, then open; a cable check ends, failed."""

@@ -186,6 +186,13 @@ def test_a_mirror_contact_that_lies_closes_nothing():
     assert run.delivered_wh == pytest.approx(0.0, abs=0.01)
 
 
+def test_a_station_whose_contactor_reads_closed_begins_nothing():
+    run = plug_in("DC", seed=1, mishaps="contactor_lies_at_last(at=3.8, side=EVSE)")
+    assert run.ok, run.explain()
+    assert run.delivered_wh == pytest.approx(0.0, abs=0.01)
+    assert "contactor" in run.ends["SECC"].detail
+
+
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("energy", ["AC", "DC_BPT"])
 def test_mishaps_by_chance(seed, energy):

@@ -315,3 +315,9 @@ def test_a_seed_makes_the_same_pki_again(curve):
 
 def test_without_a_seed_no_two_are_alike():
     assert TestPki(AT).secc().leaf.serial_number != TestPki(AT).secc().leaf.serial_number
+
+
+def test_with_a_seed_a_spoilt_leaf_is_not_the_good_one():
+    tree = TestPki(AT, seed="a")
+    good, revoked = tree.contract(), tree.contract(defect=Defect.REVOKED)
+    assert good.leaf.serial_number != revoked.leaf.serial_number
