@@ -11,9 +11,9 @@ from hal.meter import EnergyMeter
 from hal.pilot import EvPilot, EvsePilot, Proximity
 from hal.plc import EthernetPort
 from hal.power import AcConverter, DcSupply
-from hal.safety import ConnectorLock, Contactor, IsolationMonitor, SafetyChain, Thermometers
+from hal.safety import ConnectorLock, ConnectorVoltage, Contactor, IsolationMonitor, SafetyChain, Thermometers
 from hal.types import Fault
-from hal.vehicle import InletVoltage, TractionBattery
+from hal.vehicle import TractionBattery
 
 
 class _Bundle:
@@ -84,6 +84,7 @@ class EvseHardware(_Bundle):
     proximity: Proximity | None = None
     supply: DcSupply | None = None
     isolation: IsolationMonitor | None = None
+    outlet: ConnectorVoltage | None = None
     port: EthernetPort | None = None
 
     def check(self, *, dc: bool) -> None:
@@ -102,7 +103,7 @@ class EvHardware(_Bundle):
     contactor: Contactor
     battery: TractionBattery
     lock: ConnectorLock | None = None
-    inlet: InletVoltage | None = None
+    inlet: ConnectorVoltage | None = None
     charger: AcConverter | None = None
     safety: SafetyChain | None = None
     thermometers: Thermometers | None = None

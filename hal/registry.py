@@ -28,6 +28,7 @@ DRIVERS: Final[dict[str, str]] = {
     "virtual-evse-proximity": "hal.virtual.realtime:evse_proximity",
     "virtual-evse-supply": "hal.virtual.realtime:evse_supply",
     "virtual-evse-isolation": "hal.virtual.realtime:evse_isolation",
+    "virtual-evse-outlet": "hal.virtual.realtime:evse_outlet",
     "virtual-ev-pilot": "hal.virtual.realtime:ev_pilot",
     "virtual-ev-contactor": "hal.virtual.realtime:ev_contactor",
     "virtual-ev-lock": "hal.virtual.realtime:ev_lock",

@@ -1,4 +1,4 @@
-"""What makes energy safe: contactor, connector lock, isolation monitor, safety chain, temperatures."""
+"""What makes energy safe: contactor, connector lock, isolation monitor, safety chain, voltage and temperatures."""
 
 from __future__ import annotations
 
@@ -86,6 +86,17 @@ class SafetyChain(Device, Protocol):
 
     def disarm(self) -> None:
         """End the supervision of the output voltage; everything else stays supervised."""
+
+
+class ConnectorVoltage(Device, Protocol):
+    """Voltage between the DC contacts of the connector, beyond the own contactor: at a car's inlet, a station's outlet.
+
+    It shows what the other side puts there while the own contactor is open.
+    """
+
+    @property
+    def voltage(self) -> Sample:
+        """In V."""
 
 
 class Thermometers(Device, Protocol):

@@ -1,4 +1,4 @@
-"""What only a car has: its battery, and the voltage at its inlet."""
+"""What only a car has: its battery."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hal.device import Device
-from hal.types import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +32,3 @@ class TractionBattery(Device, Protocol):
     @property
     def status(self) -> BatteryStatus | None:
         """The last status; None before the first."""
-
-
-class InletVoltage(Device, Protocol):
-    """Voltage on the connector's side of the car's contactors."""
-
-    @property
-    def voltage(self) -> Sample:
-        """In V."""

@@ -1,4 +1,4 @@
-"""Suites of what measures and supervises: isolation, safety chain, temperature, meter, battery, inlet."""
+"""Suites of what measures and supervises: isolation, safety chain, temperature, meter, battery, connector voltage."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ SAFETY: Final = (
 )
 
 
-# --- temperature, energy, battery, inlet --------------------------------------------------------
+# --- temperature, energy, battery, connector voltage --------------------------------------------
 
 
 def _everywhere(rig: Rig, celsius: float) -> bool:
@@ -216,14 +216,14 @@ def _tells_the_charge(rig: Rig) -> None:
 BATTERY: Final = (*COMMON, behaviour(_tells_the_charge))
 
 
-def _inlet_is(rig: Rig, voltage_v: float) -> bool:
+def _connector_is(rig: Rig, voltage_v: float) -> bool:
     return near(rig.device.voltage, voltage_v, 5.0, rig.now)
 
 
-def _measures_the_inlet(rig: Rig) -> None:
+def _measures_the_connector(rig: Rig) -> None:
     for voltage_v in (0.0, 400.0, 55.0):
         rig.truth.apply(voltage_v)
-        soon(rig, _inlet_is, voltage_v)
+        soon(rig, _connector_is, voltage_v)
 
 
-INLET: Final = (*COMMON, behaviour(_measures_the_inlet))
+CONNECTOR_VOLTAGE: Final = (*COMMON, behaviour(_measures_the_connector))

@@ -185,11 +185,11 @@ class BatteryTruth(Protocol):
         """Bring them to this state of charge."""
 
 
-class InletTruth(Protocol):
-    """The inlet."""
+class ConnectorTruth(Protocol):
+    """The contacts of the connector."""
 
     def apply(self, voltage_v: float) -> None:
-        """Put this voltage on it."""
+        """Put this voltage on them."""
 
 
 class EthernetTruth(Protocol):

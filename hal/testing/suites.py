@@ -9,10 +9,17 @@ from hal.meter import EnergyMeter
 from hal.pilot import EvPilot, EvsePilot, Proximity
 from hal.plc import EthernetPort
 from hal.power import AcConverter, DcSupply
-from hal.safety import ConnectorLock, Contactor, IsolationMonitor, SafetyChain, Thermometers
+from hal.safety import (
+    ConnectorLock,
+    ConnectorVoltage,
+    Contactor,
+    IsolationMonitor,
+    SafetyChain,
+    Thermometers,
+)
 from hal.testing import ethernet, gauges, pilots, switches
 from hal.testing.common import Behaviour
-from hal.vehicle import InletVoltage, TractionBattery
+from hal.vehicle import TractionBattery
 
 SUITES: Final[dict[type, tuple[Behaviour, ...]]] = {
     EvsePilot: pilots.EVSE_PILOT,
@@ -27,7 +34,7 @@ SUITES: Final[dict[type, tuple[Behaviour, ...]]] = {
     Thermometers: gauges.THERMOMETERS,
     EnergyMeter: gauges.METER,
     TractionBattery: gauges.BATTERY,
-    InletVoltage: gauges.INLET,
+    ConnectorVoltage: gauges.CONNECTOR_VOLTAGE,
     EthernetPort: ethernet.ETHERNET,
 }
 """Device protocol -> what it promises."""

@@ -28,7 +28,7 @@ from hal.virtual.gauges import IDEAL, POLL_S, Instrument, Metrology, Pin, Regist
 from hal.virtual.insulation import Insulation, Monitor
 from hal.virtual.measuring import (
     VirtualBattery,
-    VirtualInlet,
+    VirtualConnectorVoltage,
     VirtualIsolationMonitor,
     VirtualMeter,
     VirtualThermometers,
@@ -310,7 +310,10 @@ class Bench:
         self.devices["evse", "isolation"] = VirtualIsolationMonitor(
             *self._named("evse", "isolation"), self.monitor, Instrument(IDEAL, self.random), self._disturbed
         )
-        self.devices["ev", "inlet"] = VirtualInlet(
+        self.devices["evse", "outlet"] = VirtualConnectorVoltage(
+            *self._named("evse", "outlet"), lambda: self.circuit.outlet_v, self._gauge()
+        )
+        self.devices["ev", "inlet"] = VirtualConnectorVoltage(
             *self._named("ev", "inlet"), lambda: self.circuit.inlet_v, self._gauge()
         )
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from hal.types import CpState
 from hal.virtual.dc_circuit import DcCircuit
 from hal.virtual.device import WATCHDOG_S, VirtualDevice
-from hal.virtual.measuring import VirtualMeter
+from hal.virtual.measuring import VirtualConnectorVoltage, VirtualMeter
 from hal.virtual.power import VirtualDcSupply
 
 if TYPE_CHECKING:
@@ -85,6 +85,13 @@ class Target:
         supply = self.bench.device("evse", "supply")
         assert isinstance(supply, VirtualDcSupply)
         return supply
+
+    @property
+    def outlet(self) -> VirtualConnectorVoltage:
+        """The station's instrument at the connector."""
+        outlet = self.bench.device("evse", "outlet")
+        assert isinstance(outlet, VirtualConnectorVoltage)
+        return outlet
 
     @property
     def meter(self) -> VirtualMeter:
@@ -191,7 +198,17 @@ DC: Final = ("dc",)
 AC: Final = ("ac",)
 START: Final = (Phase.IDLE,)
 ALL: Final = tuple(Phase)
-LINES: Final = ("contactor", "pilot", "supply", "isolation", "safety", "inlet", "charger", "battery")
+LINES: Final = (
+    "contactor",
+    "pilot",
+    "supply",
+    "isolation",
+    "safety",
+    "outlet",
+    "inlet",
+    "charger",
+    "battery",
+)
 """Devices without which no energy may flow. Not every bench has all of them."""
 DEVICES: Final = (*LINES, "lock", "thermometers")
 SILENT_S: Final = WATCHDOG_S + 0.5
@@ -220,6 +237,10 @@ def _readings(**values: tuple[Any, Any]) -> Effect:
         _sets(lambda target: target.supply.voltmeter, **values),
         _sets(lambda target: target.supply.ammeter, **values),
     )
+
+
+def _outlet(**values: tuple[Any, Any]) -> Effect:
+    return _sets(lambda target: target.outlet.voltmeter, **values)
 
 
 def _cable_minus(target: Target, ohm: float) -> None:
@@ -348,6 +369,10 @@ _POWER: Final = (
                 _readings(nan=(True, False)), energies=DC),
     FaultSwitch("supply_reading_scaled", "measures a thousand times too much", Reaction.STOP, 3.0,
                 _readings(gain=(1000.0, 1.0)), energies=DC),
+    FaultSwitch("outlet_reading_stuck", "the connector's instrument repeats what it measured", Reaction.HOLD_LOCK,
+                9.0, _outlet(stuck=(True, False)), energies=DC),
+    FaultSwitch("outlet_reading_zero", "the connector's instrument measures nothing", Reaction.STOP, 3.0,
+                _outlet(gain=(0.0, 1.0)), energies=DC),
     FaultSwitch("over_voltage", "gives 250 V more than it was told", Reaction.HARDWARE, 1.0,
                 _converter(bias_v=(250.0, 0.0)), phases=(Phase.CABLE_CHECK,), energies=DC),
     FaultSwitch("no_discharge", "the discharge path is broken", Reaction.REFUSE_START, 40.0,

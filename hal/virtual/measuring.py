@@ -1,4 +1,4 @@
-"""Virtual instruments: isolation monitor, thermometers, meter; the car's battery and inlet."""
+"""Virtual instruments: isolation monitor, thermometers, meter; the car's battery, the voltage at the connector."""
 
 from __future__ import annotations
 
@@ -226,8 +226,8 @@ class VirtualBattery(VirtualDevice):
         return {"status": status}
 
 
-class VirtualInlet(VirtualDevice):
-    """The voltage on the connector's side of the car's contactors: `voltage_v()`."""
+class VirtualConnectorVoltage(VirtualDevice):
+    """The voltage on the connector's side of a contactor: `voltage_v()`."""
 
     def __init__(
         self, name: str, clock: Clock, line: Line, voltage_v: Callable[[], float], gauge: Instrument

@@ -45,9 +45,10 @@ class HalEvseConfig(_FromToml):
     `max_*` bound what the hardware's ratings allow (None: the ratings alone); AC stations have no ratings but
     these, as sums over `phases`. `ventilation` False never energises in pilot state D with AC. `derate_from_c`
     begins to lower the limits, linearly down to nothing at `stop_c`, where power goes off. `isolation_ohm` is
-    100 000 for CCS, 125 000 for MCS. `pause_s` lies between two closings of an AC contactor. `unlock_s` after the contactor opened on a
-    cable under voltage it has emptied itself, even if the car opened by its watchdog only. `stale_s`: an older
-    reading is none. `silence_s`: so long power flows without a sign of life of the session.
+    100 000 for CCS, 125 000 for MCS. `pause_s` lies between two closings of an AC contactor. `unlock_s` after the contactor opened
+    on a cable under voltage it has emptied itself, even if the car opened by its watchdog only; a voltage that is
+    measured at the connector then is a fault. `outlet_tolerance_v`: what the supply and the instrument at the connector
+    may differ by. `stale_s`: an older reading is none. `silence_s`: so long power flows without a sign of life of the session.
     """
 
     max_power_w: float | None = None
@@ -72,6 +73,7 @@ class HalEvseConfig(_FromToml):
     silence_s: float = 2.0
     pause_s: float = 10.0
     unlock_s: float = 8.0
+    outlet_tolerance_v: float = 50.0
     discharge_wait_s: float = 0.3
     meter_tolerance_w: float = 500.0
     meter_tolerance_share: float = 0.1

@@ -445,7 +445,7 @@ class HalEv:
             for _, device in self.hardware.devices():
                 device.reset()
             self._readings = read_ev(self.hardware, self._now)
-            self._guard.release(self._found)
+            self._guard.release(self._found(), self.situation(), self._now)
 
     def _lock(self) -> None:
         lock = self.hardware.lock

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from hal.bundle import EvseHardware
 from hal.errors import HalError
-from hal.types import Clock, ContactorState, CpState, Severity
+from hal.safety import ConnectorLock
+from hal.types import Clock, CpState, Severity
 from iso15118.control import evse as api
 from iso15118.control.common import Wish
 from iso15118.energy.offer import EnergyOffer
@@ -36,6 +37,8 @@ SHUTDOWN_S: Final = 0.01
 IDLE_S: Final = 0.5
 RESET_S: Final = 1.0
 """How often devices are reset while nothing is plugged in and a fault stands."""
+UNSURE: Final = ("contactor_welded", "vehicle_contactor_welded", "outlet_implausible")
+"""Faults with which the connector may be live whatever else is measured."""
 TOLD_SHARE: Final = 0.05
 """A derating is told when it has changed by so much."""
 
@@ -67,7 +70,7 @@ class HalEvse:
         self._power = EvsePower(hardware, config, self._emit, self._own_fault)
         self._guard: Guard[EvseSituation] = Guard(EVSE_RULES, self._emit)
         self._meter = SessionMeter()
-        self._lock_wanted = False
+        self._lock_wanted, self._lock_held = False, ""
         self._agreed_w = 0.0
         self._heard_at = self._targeted_at = -math.inf
         self._isolation_at = -math.inf
@@ -271,7 +274,18 @@ class HalEvse:
             agreed_w=self._agreed_w,
             meter_fell=self._meter.fell,
             silent_s=self._silent_s(),
+            **self._at_connector(),
         )
+
+    def _at_connector(self) -> dict[str, Any]:
+        outlet = self._power.outlet
+        if outlet is None:
+            return {}
+        return {
+            "outlet_v": outlet.volts.value,
+            "outlet_fresh": outlet.fresh,
+            "since_opened_s": self._now - outlet.opened_at,
+        }
 
     def _silent_s(self) -> float:
         """Since the session was last heard: by snapshots read, and while power flows by its targets, too."""
@@ -316,7 +330,7 @@ class HalEvse:
         for _, device in self.hardware.devices():
             device.reset()
         self._readings = read_evse(self.hardware, self._now)
-        self._guard.release(self._found)
+        self._guard.release(self._found(), self.situation(), self._now)
 
     def _lock(self) -> None:
         lock = self.hardware.lock
@@ -326,15 +340,24 @@ class HalEvse:
         if self._lock_wanted and self._readings.cp is not CpState.A:
             if locked is False and not self.blocked:
                 lock.lock()
-        elif locked is True and self._power.may_unlock() and not self._holds_lock:
+        elif locked is True:
+            self._unlock(lock)
+
+    def _unlock(self, lock: ConnectorLock) -> None:
+        """Unlock, or tell (once) what it waits for."""
+        reason = self._power.unlock_objection() or self._may_be_live()
+        if reason and reason != self._lock_held:
+            self._emit(events.Withheld, action="unlock the connector", reason=reason)
+        self._lock_held = reason
+        if not reason:
             lock.unlock()
 
-    @property
-    def _holds_lock(self) -> bool:
-        """Whether a contactor that does not open may keep the connector live."""
+    def _may_be_live(self) -> str:
+        """What is broken so that nothing else is to be believed of the connector."""
         if self._readings.cp is CpState.A:
-            return self._readings.contactor is not ContactorState.OPEN
-        return any(code in self._guard.latches for code in ("contactor_welded", "vehicle_contactor_welded"))
+            return ""
+        held = (code for code in UNSURE if code in self._guard.latches)
+        return next((code.replace("_", " ") for code in held), "")
 
     def _emit(self, kind: type[Any], **values: Any) -> None:
         self._out.append(Emit(kind(t=self._now, role="SECC", **values)))

@@ -14,7 +14,7 @@ from typing import Any, Final
 from hal.bundle import EvseHardware
 from hal.errors import HalError
 from hal.pilot import STEADY_DUTY
-from hal.types import LEASE_S, Check, ContactorState, CpState
+from hal.types import LEASE_S, Check, ContactorState
 from iso15118.control.evse import SetDcTarget
 from iso15118.hardware import events
 from iso15118.hardware.cable_check import CableCheck, over_voltage_limit, voltage_to_test
@@ -22,6 +22,7 @@ from iso15118.hardware.config import HalEvseConfig
 from iso15118.hardware.dc_output import DcOutput
 from iso15118.hardware.gauge import Gauge
 from iso15118.hardware.interlock import Action, EvsePermit, evse_objection
+from iso15118.hardware.outlet import Outlet
 from iso15118.hardware.readings import EvseReadings
 from iso15118.units import Envelope
 
@@ -66,15 +67,13 @@ class EvsePower:
             (supply.ratings.max_voltage_v, supply.ratings.max_current_a) if supply else (0.0, 0.0)
         )
         self.volts, self.amps = Gauge(most_v * CREDIBLE), Gauge(most_a * CREDIBLE)
+        measured = hardware.outlet is not None
+        self.outlet = Outlet(config, most_v * CREDIBLE, measured=measured) if supply else None
         self.check: CableCheck | None = None
         self.leaving: Leaving | None = None
         self.close = False
         self.was_closed = False
         self.driving = False
-        self.outlet_dead = True
-        self._gauge_proven = False
-        """Whether the voltage was seen where it was driven: only then its absence is believed."""
-        self.opened_at = -math.inf
         self.ev_max_v = math.inf
         self._closed_at = -math.inf
         self._opening_since: float | None = None
@@ -175,7 +174,8 @@ class EvsePower:
             if energised:
                 self._emit(events.ShutdownBegun, why=why, emergency=emergency)
             self.leaving = Leaving(why, self._now, energised=energised)
-            self._gauge_proven = False  # something is wrong, and it may be the measurement
+            if self.outlet is not None:
+                self.outlet.doubt()
             self._suspect_vehicle()
             self._switch_off()
         if hurry or emergency:
@@ -214,12 +214,10 @@ class EvsePower:
         closed = readings.contactor is ContactorState.CLOSED
         wanted = self.close or self.checking
         self.was_closed = (wanted and (closed or self.was_closed)) or (closed and self.was_closed)
-        live = abs(self.volts.value) >= self._config.safe_v
-        self._gauge_proven = self._gauge_proven or (live and self.driving)
-        if closed:
-            self.outlet_dead = self._gauge_proven and self._fresh and not live and not readings.supply_on
         if self.output is not None:
             self.output.bound(self._now)
+        if self.outlet is not None:
+            self.outlet.take(readings, self.volts, fresh=self._fresh, driving=self.driving)
 
     @property
     def _fresh(self) -> bool:
@@ -250,6 +248,7 @@ class EvsePower:
             ventilation=self._config.ventilation,
             voltage_v=self.volts.value,
             fresh=self._fresh,
+            connector_live=self.outlet is not None and self.outlet.live,
             safe_v=self._config.safe_v,
             checked=self.verdict is Check.PASSED,
             since_closing_s=self._now - self._closed_at,
@@ -318,7 +317,7 @@ class EvsePower:
         if not self._allowed(Action.TEST):
             self.leave(self._withheld)
             return
-        self.driving, self.outlet_dead = True, False
+        self._drives()
         current_a = max(check.config.current_a, self.output.least_regulated_a)
         self.output.allow(current_a)
         self._energise(self._hardware.supply.drive, voltage_v, current_a)
@@ -342,8 +341,13 @@ class EvsePower:
             if self.driving:
                 self.leave(self._withheld, hurry=not self._ready)
             return
-        self.driving, self.outlet_dead = True, False
+        self._drives()
         self._energise(self._hardware.supply.drive, *output.set_points())
+
+    def _drives(self) -> None:
+        assert self.outlet is not None
+        self.driving = True
+        self.outlet.energised()
 
     def _current_gone(self, since: float) -> bool:
         assert self.output is not None
@@ -365,7 +369,7 @@ class EvsePower:
         if self._hardware.isolation is not None:
             self._hardware.isolation.stop()
         if self._readings.contactor is ContactorState.OPEN:
-            self._opening_since, self.opened_at = None, self._now
+            self._opening_since = None
 
     def _suspect_vehicle(self) -> None:
         """After an orderly end the car has opened its contactor; if its battery still holds the cable, it has not."""
@@ -391,7 +395,6 @@ class EvsePower:
             if readings.contactor is ContactorState.OPEN and not readings.supply_on:
                 self.leaving = None
                 self.was_closed = False
-                self.opened_at = self._now
                 if leaving.energised:
                     self._emit(events.Deenergised, after_s=round(elapsed_s, 3))
 
@@ -414,16 +417,15 @@ class EvsePower:
 
     # --- lock -----------------------------------------------------------------------------------
 
-    def may_unlock(self) -> bool:
-        """Whether nobody can touch a voltage: open, off, and the cable measured or given time to empty itself."""
+    def unlock_objection(self) -> str:
+        """Why the connector must not be unlocked, as somebody could touch a voltage; "" if it may."""
         readings = self._readings
         assert readings is not None
-        if self.energised or self.leaving is not None or readings.contactor is not ContactorState.OPEN:
-            return False
-        if self.output is None or self.outlet_dead:
-            return True
-        quiet = readings.cp in (CpState.A, CpState.B)
-        return quiet and self._now - self.opened_at >= self._config.unlock_s
+        if self.energised or self.leaving is not None:
+            return "energised"
+        if readings.contactor is not ContactorState.OPEN:
+            return f"the contactor is {readings.contactor.value}"
+        return "" if self.outlet is None else self.outlet.objection(readings.cp)
 
     def forget(self) -> None:
         """The connector is out: nothing of this car counts for the next."""

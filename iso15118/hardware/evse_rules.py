@@ -15,6 +15,8 @@ from iso15118.hardware.config import HalEvseConfig
 from iso15118.hardware.readings import EvseReadings
 from iso15118.hardware.supervision import Rule
 
+DIFFER_S: Final = 2.0
+"""Two instruments that are read at different moments may differ for so long while the voltage moves."""
 MEANWHILE_OPEN_S: Final = 0.02
 """A contactor that tells open while it should be closed: bouncing takes less."""
 
@@ -26,7 +28,8 @@ class EvseSituation:
     `closed`: the contactor is meant to be closed and has been seen so. `driving`: the supply is commanded on;
     `charging`: beyond cable check and pre-charge. `aim_v`, `most_a`, `least_a`: set voltage and the bounds of
     the current. `agreed_w` was agreed with the EV for now. Times since (s): `silent_s` the session's last sign
-    of life.
+    of life, `since_opened_s` the contactor was seen to open. `outlet_*` is measured at the connector (never fresh where
+    it is not).
     """
 
     readings: EvseReadings
@@ -47,6 +50,9 @@ class EvseSituation:
     agreed_w: float = 0.0
     meter_fell: bool = False
     silent_s: float = 0.0
+    outlet_v: float = 0.0
+    outlet_fresh: bool = False
+    since_opened_s: float = 0.0
 
     @property
     def energised(self) -> bool:
@@ -126,6 +132,21 @@ def _not_following(s: EvseSituation) -> str:
     return f"{s.voltage_v:.0f} V where {s.aim_v:.0f} V were set"
 
 
+def _outlet_differs(s: EvseSituation) -> str:
+    differs = abs(s.outlet_v - s.voltage_v) > s.config.outlet_tolerance_v
+    if not (s.closed and s.outlet_fresh and s.voltage_fresh and differs):
+        return ""
+    return f"{s.outlet_v:.0f} V at the connector, {s.voltage_v:.0f} V by the supply"
+
+
+def _connector_live(s: EvseSituation) -> str:
+    """A battery behind a welded contactor, or an instrument that is stuck: the bolt stays where it is."""
+    empty = s.since_opened_s <= s.config.unlock_s or abs(s.outlet_v) < s.config.safe_v
+    if s.energised or not s.outlet_fresh or empty or s.readings.contactor is not ContactorState.OPEN:
+        return ""
+    return f"{s.outlet_v:.0f} V with the contactor open"
+
+
 def _meter_power(s: EvseSituation) -> str:
     """DC against the supply, AC against what was agreed: there only a meter that counts nothing is noticed."""
     meter = s.readings.meter
@@ -171,6 +192,8 @@ EVSE_RULES: Final[tuple[Rule[EvseSituation], ...]] = (
     Rule("over_current", _S, 0.5, _over_current),
     Rule("over_voltage", _S, 0.4, _over_voltage),
     Rule("supply_not_following", _S, 2.0, _not_following),
+    Rule("outlet_implausible", _S, DIFFER_S, _outlet_differs),
+    Rule("connector_live", _S, 0.5, _connector_live),
     Rule("session_silent", _S, 0.0, _silent, passing=True),
     Rule("meter_implausible", _W, 10.0, _meter_power),
     Rule("meter_stale", _W, 0.0, _meter_stale),

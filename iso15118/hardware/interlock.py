@@ -37,6 +37,7 @@ class EvsePermit:
     ventilation: bool = False
     voltage_v: float = 0.0
     fresh: bool = True
+    connector_live: bool = False
     safe_v: float = 60.0
     checked: bool = False
     since_closing_s: float = float("inf")
@@ -85,6 +86,10 @@ def _live_output(p: EvsePermit) -> str:
     return f"{p.voltage_v:.0f} V at the output" if abs(p.voltage_v) >= p.safe_v else ""
 
 
+def _live_connector(p: EvsePermit) -> str:
+    return "there is voltage at the connector" if p.connector_live else ""
+
+
 def _too_soon(p: EvsePermit) -> str:
     left_s = p.pause_s - p.since_closing_s
     return f"closed before, {left_s:.1f} s to wait" if left_s > 0 and not p.readings.dc else ""
@@ -126,6 +131,7 @@ _EVSE: Final[tuple[tuple[Callable[[EvsePermit], str], frozenset[Action]], ...]] 
     (_not_ready, frozenset(Action)),
     (_unlocked, frozenset(Action)),
     (_live_output, frozenset({Action.CLOSE})),
+    (_live_connector, frozenset({Action.CLOSE})),
     (_too_soon, frozenset({Action.CLOSE})),
     (_not_closed, frozenset({Action.TEST, Action.DRIVE})),
     (_unarmed, frozenset({Action.TEST, Action.DRIVE})),

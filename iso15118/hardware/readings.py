@@ -25,6 +25,7 @@ class EvseReadings:
     supply_on: bool
     voltage: Sample
     current: Sample
+    outlet: Sample
     resistance: Sample
     self_test: Check
     temperature: Sample | None
@@ -70,6 +71,7 @@ def read_evse(hardware: EvseHardware, now: float) -> EvseReadings:
         supply_on=supply.on if supply else False,
         voltage=supply.voltage if supply else NOTHING,
         current=supply.current if supply else NOTHING,
+        outlet=hardware.outlet.voltage if hardware.outlet else NOTHING,
         resistance=isolation.resistance if isolation else NOTHING,
         self_test=isolation.self_test if isolation else Check.IDLE,
         temperature=hottest(hardware.thermometers.temperatures) if hardware.thermometers else None,

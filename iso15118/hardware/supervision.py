@@ -140,10 +140,10 @@ class Guard(Generic[S]):
             self._tell(finding)
         return new
 
-    def release(self, still: Callable[[], Iterable[Finding]]) -> None:
-        """Forget what is held, except what `still` finds; tell what has gone."""
+    def release(self, found: Iterable[Finding], situation: S, now: float) -> None:
+        """Forget what is held, except what is still `found` or against a rule; tell what has gone."""
         held = self.latches.release()
-        for finding in still():
+        for finding in (*found, *self._supervisor.judge(situation, now)):
             if finding.severity is not Severity.WARNING:
                 self.latches.hold(finding)
         for code in held:

@@ -10,9 +10,16 @@ from typing import Any
 from hal.meter import EnergyMeter
 from hal.pilot import EvPilot, EvsePilot, Proximity
 from hal.power import AcConverter, DcSupply
-from hal.safety import ConnectorLock, Contactor, IsolationMonitor, SafetyChain, Thermometers
+from hal.safety import (
+    ConnectorLock,
+    ConnectorVoltage,
+    Contactor,
+    IsolationMonitor,
+    SafetyChain,
+    Thermometers,
+)
 from hal.types import CpState
-from hal.vehicle import InletVoltage, TractionBattery
+from hal.vehicle import TractionBattery
 from hal.virtual.bench import Bench
 from hal.virtual.device import BOOT_S, WATCHDOG_S
 from hal.virtual.watch import Watcher
@@ -261,7 +268,7 @@ class BatteryTruth(Truth):
         battery.charge_as = soc_percent / 100.0 * battery.capacity_as
 
 
-class InletTruth(Truth):
+class ConnectorTruth(Truth):
     def apply(self, voltage_v: float) -> None:
         circuit = self.bench.circuit
         circuit.plug(True)
@@ -292,5 +299,6 @@ DEVICES: list[tuple[type, Callable[[], VirtualRig]]] = [
     (Thermometers, partial(rig, "evse", "thermometers", ThermometersTruth)),
     (EnergyMeter, partial(rig, "evse", "meter", MeterTruth, 2.0)),
     (TractionBattery, partial(rig, "ev", "battery", BatteryTruth)),
-    (InletVoltage, partial(rig, "ev", "inlet", InletTruth)),
+    (ConnectorVoltage, partial(rig, "ev", "inlet", ConnectorTruth)),
+    (ConnectorVoltage, partial(rig, "evse", "outlet", ConnectorTruth)),
 ]

@@ -11,6 +11,7 @@ from iso15118.control.ev import EvControllerBase
 from iso15118.control.evse import EvseControllerBase
 from iso15118.errors import ConfigError
 from iso15118.events import Decision, EndReason, MessageSent, SessionEnded
+from iso15118.hardware.events import FaultFound
 from iso15118.machine import Datagram
 from iso15118.plug.ev import State as Inlet
 from iso15118.plug.evse import State as Outlet
@@ -177,6 +178,17 @@ def test_a_voltage_that_is_not_measured_keeps_the_connector_locked(seed, mishaps
     run = plug_in("DC", seed=seed, mishaps=mishaps)
     assert run.ok, run.explain()
     assert run.ends["SECC"].reason is EndReason.LOCAL
+
+
+def test_a_welded_car_is_not_released_after_the_connection_broke():
+    """Found by 10,000 runs: with its contactor open the station did not see the battery behind the car's weld."""
+    mishaps = (
+        "contactor_welded(at=1.696, side=EV), link_breaks(at=4.521, seconds=21.303), supply_deaf(at=8.856)"
+    )
+    run = plug_in("DC", seed=548, mishaps=mishaps)
+    assert run.ok, run.explain()
+    faults = {event.code for event in run.events if isinstance(event, FaultFound) and event.role == "SECC"}
+    assert "connector_live" in faults
 
 
 def test_a_mirror_contact_that_lies_closes_nothing():

@@ -129,7 +129,11 @@ MUTATIONS: list[tuple[str, Patch, str]] = [
     ("evse-safety", instead(switchgear.VirtualSafetyChain, "_signals", not_latched), "trips_and_latches"),
     ("evse-pilot", instead(Instrument, "take", half_a_volt), "measures_the_voltage"),
     ("evse-meter", instead(Registers, "add", never_less), "counts_what_goes_back"),
-    ("ev-inlet", instead(measuring.VirtualInlet, "_samples", a_kilovolt_too_much), "measures_the_inlet"),
+    (
+        "ev-inlet",
+        instead(measuring.VirtualConnectorVoltage, "_samples", a_kilovolt_too_much),
+        "measures_the_connector",
+    ),
 ]
 
 

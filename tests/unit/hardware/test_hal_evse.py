@@ -262,7 +262,10 @@ def test_a_battery_that_stays_on_the_cable_keeps_the_lock() -> None:
     post.run(1.5)
     post.command(api.OpenContactor(), api.UnlockConnector())
     post.run(20.0)
-    assert [event.code for event in post.told(FaultFound)] == ["vehicle_contactor_welded"]
+    assert [event.code for event in post.told(FaultFound)] == [
+        "vehicle_contactor_welded",
+        "connector_live",
+    ]
     assert post.bench.station.bolt.locked
     post.command(api.CloseContactor())
     post.run(1.0)
@@ -270,6 +273,12 @@ def test_a_battery_that_stays_on_the_cable_keeps_the_lock() -> None:
     post.hal.reset()
     post.run(1.0)
     assert [event.code for event in post.told(FaultCleared)] == ["vehicle_contactor_welded"]
+    assert post.hal.blocked, "as long as the voltage is there"
+    post.car.contactor.open_contacts()
+    post.run(5.0)
+    assert not post.bench.station.bolt.locked
+    post.hal.reset()
+    post.run(1.0)
     assert not post.hal.blocked
 
 

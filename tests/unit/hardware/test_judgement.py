@@ -35,6 +35,7 @@ STATION = EvseReadings(
     supply_on=True,
     voltage=Sample(400.0, NOW),
     current=Sample(100.0, NOW),
+    outlet=NOTHING,
     resistance=Sample(2e6, NOW, bound=">"),
     self_test=Check.PASSED,
     temperature=Sample(30.0, NOW),
@@ -73,6 +74,29 @@ def test_nothing_is_wrong_with_a_healthy_charge() -> None:
     )
 
 
+SHUT: dict[str, Any] = {
+    "readings": station(contactor=OPEN, supply_on=False),
+    "closed": False,
+    "driving": False,
+    "charging": False,
+    "outlet_fresh": True,
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"outlet_fresh": True, "outlet_v": 360.0},
+        {"outlet_fresh": False, "outlet_v": 0.0},
+        {**SHUT, "outlet_v": 355.0, "since_opened_s": 7.9},
+        {**SHUT, "outlet_v": 59.0, "since_opened_s": 60.0},
+        {**SHUT, "outlet_v": 355.0, "since_opened_s": 60.0, "outlet_fresh": False},
+    ],
+)
+def test_the_connector_is_as_expected(change: dict[str, Any]) -> None:
+    assert broken(replace(CHARGING, **change), EVSE_RULES) == set()
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -94,6 +118,8 @@ def test_nothing_is_wrong_with_a_healthy_charge() -> None:
         ({"voltage_v": 421.0}, "over_voltage"),
         ({"voltage_v": 426.0, "pre_charging": True, "ev_max_v": math.inf}, "supply_not_following"),
         ({"silent_s": 2.1}, "session_silent"),
+        ({"outlet_fresh": True, "outlet_v": 340.0}, "outlet_implausible"),
+        ({**SHUT, "outlet_v": 355.0, "since_opened_s": 8.1}, "connector_live"),
         ({"readings": station(meter=MeterReading(NOW, 1.0, power_w=30_000.0))}, "meter_implausible"),
         ({"readings": station(meter=MeterReading(NOW - 5.1, 1.0, power_w=40_000.0))}, "meter_stale"),
         ({"meter_fell": True}, "meter_went_back"),
@@ -281,10 +307,24 @@ def test_guard_tells_once_and_releases_what_has_gone() -> None:
     assert sorted(told, key=str) == sorted(codes, key=str)
     assert guard.emergency
     told.clear()
-    guard.release(lambda: found_by((), faults))
+    guard.release(found_by((), faults), True, 0.0)
     assert told == [(FaultCleared, "door")]
     assert "lock_failed" in guard.latches
     assert not guard.emergency
+
+
+def test_guard_does_not_release_what_is_still_against_a_rule() -> None:
+    told: list[Any] = []
+    rule: Rule[bool] = Rule("odd", Severity.STOP, 1.0, lambda odd: "odd" if odd else "")
+    guard: Guard[bool] = Guard([rule], lambda kind, **values: told.append((kind, values["code"])))
+    for now in (0.0, 1.0):
+        for finding in guard.judge((), True, now):
+            guard.hold(finding)
+    guard.release((), True, 1.5)
+    assert "odd" in guard.latches
+    guard.release((), False, 2.0)
+    assert not guard.latches
+    assert told == [(FaultFound, "odd"), (FaultCleared, "odd")]
 
 
 def test_gauge_believes_no_nonsense() -> None:

@@ -37,6 +37,7 @@ IDLE = EvseReadings(
     supply_on=False,
     voltage=NOTHING,
     current=NOTHING,
+    outlet=NOTHING,
     resistance=NOTHING,
     self_test=Check.IDLE,
     temperature=None,
