@@ -7,6 +7,7 @@
     contactor = { coil = "COIL", mirror = "MIRROR" }
     proximity = { input = { device = "ads7950", channel = 2 }, pull_up_ohm = 1000, series_ohm = 220 }
     thermometers = { "pin+" = { device = "max31865", channel = "temp" } }
+    outlet = { device = "ads7950", channel = 4, gain = 401.0 }   # a DC station's connector; a car's: inlet
     safety = { emergency_stop = "!STOP" }
 
     [board.main.pilot]
@@ -38,6 +39,7 @@ from hal.drivers.linux_gauges import (
     BoardProximity,
     BoardSafety,
     BoardThermometers,
+    BoardVoltage,
     PilotPins,
     ProximityPins,
 )
@@ -57,12 +59,14 @@ ROLES: Final[Mapping[str, tuple[Any, type | None]]] = MappingProxyType(
         "contactor": (BoardContactor, ContactorPins),
         "lock": (BoardLock, LockPins),
         "proximity": (BoardProximity, ProximityPins),
+        "outlet": (BoardVoltage, None),
+        "inlet": (BoardVoltage, None),
         "thermometers": (BoardThermometers, None),
         "safety": (BoardSafety, None),
     }
 )
-"""Role -> its driver, and what its table holds; for thermometers a table a place (see `Adc`), for the safety chain
-a line for each thing that trips."""
+"""Role -> its driver, and what its table holds; for a voltage the input (see `Adc`), for thermometers such a table a
+place, for the safety chain a line for each thing that trips."""
 
 
 def board(

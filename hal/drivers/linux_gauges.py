@@ -1,4 +1,4 @@
-"""What a Linux board measures: pilot, proximity, temperatures, and the inputs of the safety chain."""
+"""What a Linux board measures: pilot, proximity, connector voltage, temperatures, the inputs of the safety chain."""
 
 from __future__ import annotations
 
@@ -192,6 +192,32 @@ class BoardProximity(Member):
         """Drop the levels: the board is not reached."""
         self._candidate = None
         self._set("_ampacity", None)
+
+
+# --- voltage at the connector -------------------------------------------------------------------
+
+
+class BoardVoltage(Member):
+    """`ConnectorVoltage` by one converter input behind an isolated divider, whose ratio is its `gain` (see `Adc`)."""
+
+    def __init__(self, name: str, dialog: BoardDialog, pins: Mapping[str, Any]) -> None:
+        super().__init__(name, dialog)
+        self._input = Adc(dialog.files, **pins)
+        self._voltage = NOTHING
+
+    @property
+    def voltage(self) -> Sample:
+        """In V."""
+        return self._voltage
+
+    def begin(self, now: float) -> None:
+        super().begin(now)
+        self._input.open()
+
+    def work(self, now: float) -> None:
+        if now >= self._look_at:
+            self._look_at = now + LOOK_S
+            self._set("_voltage", Sample(self._input.read(), now))
 
 
 # --- temperatures -------------------------------------------------------------------------------

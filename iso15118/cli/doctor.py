@@ -95,6 +95,8 @@ async def _findings(args: argparse.Namespace) -> AsyncIterator[Finding]:
 
         loaded, hardware = check.load(args.hardware, role)
         yield loaded
+        for finding in check.blind_spots(hardware) if hardware is not None else ():
+            yield finding
         for url in check.ports_of(args.hardware):
             yield check.check_port(url)
     port = port or (hardware.port if hardware is not None else None)

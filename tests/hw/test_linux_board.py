@@ -15,9 +15,9 @@ from hal.drivers.linux_board import assemble
 from hal.drivers.linux_dialog import BoardDialog
 from hal.errors import HalError, Kind
 from hal.pilot import EvsePilot, Proximity
-from hal.safety import ConnectorLock, Contactor, SafetyChain, Thermometers
+from hal.safety import ConnectorLock, ConnectorVoltage, Contactor, SafetyChain, Thermometers
 from hal.testing import Behaviour, behaviours
-from hal.testing.emulators.linux_board import PILOT_GAIN, PILOT_OFFSET_V, SERIES_OHM, LinuxBoard
+from hal.testing.emulators.linux_board import DIVIDER, PILOT_GAIN, PILOT_OFFSET_V, SERIES_OHM, LinuxBoard
 from hal.testing.wire import Wire, WiredRig
 from hal.types import ContactorState, CpState, Quality
 
@@ -42,6 +42,7 @@ TABLES: dict[str, Mapping[str, Any]] = {
     },
     "proximity": {"input": adc(2), "series_ohm": SERIES_OHM},
     "thermometers": {"pin+": {"device": "test-temp", "channel": "temp"}},
+    "outlet": adc(5, DIVIDER),
     "safety": {"emergency_stop": "STOP"},
 }
 
@@ -107,6 +108,11 @@ class HeatTruth(Truth):
         self.hardware.celsius = celsius
 
 
+class ConnectorTruth(Truth):
+    def apply(self, voltage_v: float) -> None:
+        self.hardware.connector_v = voltage_v
+
+
 class SafetyTruth(Truth):
     def trip(self, name: str) -> None:
         self.hardware.pressed = True
@@ -142,6 +148,7 @@ CASES = [
     ("lock", ConnectorLock, LockTruth, {"reboot"}),
     ("proximity", Proximity, ProximityTruth, {"reboot"}),
     ("thermometers", Thermometers, HeatTruth, {"reboot"}),
+    ("outlet", ConnectorVoltage, ConnectorTruth, {"reboot"}),
     ("safety", SafetyChain, SafetyTruth, {"reboot", "arm", "over_voltage"}),
 ]
 

@@ -26,6 +26,8 @@ LEAST_S: Final = 1e-6
 """What is left of a time after rounding is over."""
 PILOT_GAIN: Final = 4561 / 476
 PILOT_OFFSET_V: Final = -16.013
+DIVIDER: Final = 401.0
+"""Of the voltage at the connector: 3.3 V at the converter are 1323 V."""
 PULL_UP_OHM: Final = 1000.0
 SERIES_OHM: Final = 220.0
 
@@ -37,6 +39,7 @@ class LinuxBoard(Emulator):
         super().__init__()
         self.wire, self.relay, self.bolt = PilotLine(), Relay(), Bolt()
         self.plug_ohm, self.celsius, self.capacitor_v = math.inf, 25.0, 12.0
+        self.connector_v = 0.0
         self.pressed = False
         self.gone = False
         self.pumped = pumped
@@ -90,6 +93,7 @@ class LinuxBoard(Emulator):
             2: self._proximity_v,
             3: lambda: {True: 0.4, False: 3.1, None: 1.8}[self.bolt.sense],
             4: lambda: self.capacitor_v * 22 / 90 / 2,
+            5: lambda: self.connector_v / DIVIDER,
         }
 
     def _proximity_v(self) -> float:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from hal import build
 from hal.build import Hardware
+from hal.bundle import EvseHardware
 from hal.errors import HalError
 from hal.types import Severity
 from iso15118.events import Role
@@ -31,6 +32,18 @@ def load(path: Path, role: Role) -> tuple[Finding, Hardware | None]:
         return error(subject, problem.detail, problem.kind.value, problem.next_step), None
     roles = ", ".join(role for role, _ in hardware.devices())
     return ok(subject, f"complete: {roles}"), hardware
+
+
+def blind_spots(hardware: Hardware) -> Iterator[Finding]:
+    """What a complete set of devices cannot see, and what the controller does without."""
+    if isinstance(hardware, EvseHardware) and hardware.supply is not None and hardware.outlet is None:
+        yield warning(
+            "voltage at the connector",
+            "not measured while the contactor is open",
+            "after an end in a hurry the lock opens when the cable has had time to empty itself, and a battery behind"
+            " a welded contactor in the car is not seen",
+            "Add an `outlet` to the hardware file",
+        )
 
 
 def ports_of(path: Path) -> list[str]:

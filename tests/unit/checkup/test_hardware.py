@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -62,6 +63,16 @@ def test_a_file_with_something_wrong(text, told, file):
     assert told in finding.found
 
 
+def test_a_station_that_does_not_see_its_connector():
+    bench = LiveBench(dc=True)
+    station = bench.evse()
+    assert list(check.blind_spots(station)) == []
+    assert list(check.blind_spots(LiveBench(dc=False).evse())) == []
+    assert list(check.blind_spots(bench.ev())) == []
+    [blind] = check.blind_spots(replace(station, outlet=None))
+    assert (blind.level, blind.next_step) == (Level.WARNING, "Add an `outlet` to the hardware file")
+
+
 def test_the_ports_of_a_file(file):
     path = file(FILE)
     ports = ["serial:///dev/ttyNOWHERE", "serial:///dev/ttyNOWHERE2?baud=9600", "can://can77"]
@@ -117,7 +128,7 @@ def opened(hardware):
 def test_devices_open_by_themselves_and_are_closed_again():
     bench = LiveBench(dc=True)
     found = opened(bench.evse())
-    assert [f.level for f in found] == [Level.OK] * 9
+    assert [f.level for f in found] == [Level.OK] * 10
     assert "virtual.evse.pilot answers" in found[0].found
     assert not any(device.opened for device in bench.devices.values())
 
