@@ -8,8 +8,8 @@ import logging
 
 from iso15118 import Charger, EnergyService, EvccConfig, SeccConfig, Vehicle
 from iso15118.events import SessionEnded
-from iso15118.runtime.charger import ChargerStopped, run_all
 from iso15118.runtime.events import ChargerListening
+from iso15118.runtime.several import ChargerStopped, run_all
 from iso15118.sim.controllers import AC_STATION
 from iso15118.sim.realtime import BenchCar, BenchStation, run_bench
 

@@ -285,6 +285,8 @@ class SeccConfig(_FromToml):
     central_validation: bool = False
     certificate_installation: bool = False
     confirm_meter_every: int = 0
+    resume_within_s: float = 86_400.0
+    paused_file: str = ""
     time_unit: Literal["us", "s"] = "us"
     discharge_sign: Literal["mirror", "positive", "negative"] = "mirror"
     quirks: tuple[Quirk, ...] = ()
@@ -331,7 +333,8 @@ class EvccConfig(_FromToml):
     the standard allows 0.25 s at most [V2G20-1499]. `plug` and `slac` matter where the stack owns the plug.
     `authorization` by preference; PnC is tried with each contract in the wallet that the station takes, and what comes
     after it where all are refused. `install_contracts` fetches contracts where none fits or one is about to end, at most
-    `maximum_contracts`, those in `prioritized_emaids` first.
+    `maximum_contracts`, those in `prioritized_emaids` first. `resume_within_s` and
+    `paused_file` as in `SeccConfig`.
     """
 
     evcc_id: str = "WMIV1234567890ABCDEX"
@@ -352,6 +355,8 @@ class EvccConfig(_FromToml):
     insecure_no_tls: bool = False
     max_payload: int = 65_536
     max_loops: int | None = None
+    resume_within_s: float = 86_400.0
+    paused_file: str = ""
     discovery_cycles: int = 3
     timers: EvccTimers = field(default_factory=EvccTimers)
     plug: EvPlugConfig = field(default_factory=EvPlugConfig)

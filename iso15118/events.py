@@ -169,6 +169,21 @@ class ServiceSelected(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPaused(Event):
+    """A session ends in a pause and can go on later: `session` is what the next machine needs (a PausedSession)."""
+
+    session: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseEnded(Event):
+    """The pause of a session is over: it goes on (`resumed`), or another one has begun and this one never will."""
+
+    session_id: bytes
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded(Event):
     """The session is over; nothing follows."""
 

@@ -54,6 +54,7 @@ from iso15118.messages.payloads import HANDSHAKE, Phase, schema_for
 from iso15118.messages.registry import schema_set
 from iso15118.messages.sap import SupportedAppProtocolReq
 from iso15118.security.binding import ConnectionFacts, carries_iso20
+from iso15118.security.paused import PausedSession
 from iso15118.wire.v2gtp import Frame, FrameReader, Ignored, PayloadType, encode_frame
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class EvccMachine:
     Feed `LinkUp` once the connection stands, then `Update(EvState)`, `Bytes`, `Answer`,
     `PeerClosed`, `Stop`. `script` replaces the standard procedure. After `Close` nothing happens.
     `tls` is what the TLS handshake found out, without which there is no session unless `insecure_no_tls` is
-    configured; `wallet` holds the contracts of Plug & Charge.
+    configured; `wallet` holds the contracts of Plug & Charge, `paused` is the session that was paused last, as a
+    SessionPaused event gave it: where the station is the same, it goes on.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class EvccMachine:
         *,
         tls: ConnectionFacts | None = None,
         wallet: Wallet | None = None,
+        paused: PausedSession | None = None,
     ) -> None:
         self._config = config
         self._reader = FrameReader(config.max_payload)
@@ -106,6 +109,8 @@ class EvccMachine:
             wallet=wallet,
             state=state or EvState(),
             secure=carries_iso20(tls),
+            peer=(tls.peer or b"") if tls is not None else b"",
+            paused=paused,
         )
         self._script = script or session
         self._routine: Generator[Operation, Any, None] | None = None

@@ -22,6 +22,7 @@ from iso15118.messages.iso20.exchanges import exchange_of, is_failure
 from iso15118.messages.iso20.numbers import stamp, utc_of
 from iso15118.messages.iso20.types import ChargeLoopReq, MessageHeader, V2GRequest, V2GResponse
 from iso15118.messages.sap import SupportedAppProtocolReq, SupportedAppProtocolRes
+from iso15118.security.paused import PausedSession
 from iso15118.units import Envelope
 
 if TYPE_CHECKING:  # cryptography is loaded where a contract is shown, and nowhere else
@@ -125,7 +126,8 @@ class Ev:
 
     The fields above the line are the session's memory, set by the procedures; those below are
     kept up to date by the machine. `wallet` holds the contracts, `contract` is the one that pays; `secure`
-    tells whether the connection may carry ISO 15118-20, `aside_pending` whether a side stream awaits its response.
+    tells whether the connection may carry ISO 15118-20, `peer` is the station's TLS certificate (DER), `paused` a session
+    that may go on; `aside_pending` whether a side stream awaits its response.
     """
 
     config: EvccConfig
@@ -135,7 +137,9 @@ class Ev:
 
     session_id: bytes = bytes(8)
     namespace: str = ""
+    evse_id: str = ""
     service: EnergyService | None = None
+    parameter_set_id: int = 0
     control_mode: ControlMode | None = None
     renegotiation_supported: bool = False
     evse_limits: Envelope = field(default_factory=Envelope)
@@ -147,6 +151,8 @@ class Ev:
 
     state: EvState = field(default_factory=EvState)
     secure: bool = False
+    peer: bytes = field(default=b"", repr=False)
+    paused: PausedSession | None = None
     aside_pending: bool = False
     now: float = 0.0
     stop_reason: str = ""

@@ -7,8 +7,7 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from iso15118.config import SeccConfig
@@ -21,7 +20,7 @@ from iso15118.discovery.sdp_server import (
     SdpServerConfig,
     SeccEndpoints,
 )
-from iso15118.errors import ConfigError, Iso15118Error
+from iso15118.errors import ConfigError
 from iso15118.events import Role, SessionEnded
 from iso15118.machine import LinkDown, LinkUp, Machine, Update
 from iso15118.plug.evse import EvsePlug
@@ -29,6 +28,7 @@ from iso15118.plug.levels import outlet_levels, report_of
 from iso15118.plug.words import Report
 from iso15118.runtime.datagrams import DatagramLink
 from iso15118.runtime.events import ChargerListening, InternalFault
+from iso15118.runtime.kept import KeptSession
 from iso15118.runtime.life import Life, LivingController
 from iso15118.runtime.net import (
     Interface,
@@ -50,6 +50,7 @@ from iso15118.runtime.security import demand as demand_security
 from iso15118.runtime.session import Hardware
 from iso15118.runtime.stream import EventStream, Sink
 from iso15118.runtime.warm import warm_up
+from iso15118.security.paused import PausedSession
 
 if TYPE_CHECKING:
     from certs.identity import Identity
@@ -108,6 +109,9 @@ class Charger:
     count. A `controller` with a life of its own (`LivingController`, such as HalEvse) is looked after while the
     charger runs, and writes the levels itself; its devices are opened before and closed after.
 
+    A session that was paused can go on while the vehicle stays plugged in: `paused` is what is kept of it (None to make
+    it begin anew); `config.paused_file` carries it over a restart.
+
     `identity` is what it shows on TLS, alone or in a `Security` that says more; a new one may be given at any time
     by `security` and counts from the next connection on. Plain TCP is served only where the configuration says
     `insecure_no_tls`, beside TLS where there is an identity. `port` is the TCP port (0: a free one), with both that
@@ -130,8 +134,10 @@ class Charger:
         sinks: Iterable[Sink] = (),
     ) -> None:
         self.config = config
+        self._kept = KeptSession(config.paused_file)
         self.interface = interface
-        self.evse = EvseLevels(state or EvseState(), self._on_levels)
+        self._first = state or EvseState()  # what holds until somebody has measured
+        self.evse = EvseLevels(self._first, self._on_levels)
         self.security = identity
         self.address: tuple[str, int] | None = None
         self.plain_address: tuple[str, int] | None = None
@@ -182,6 +188,15 @@ class Charger:
     @security.setter
     def security(self, identity: Identity | Security | None) -> None:
         self._security = as_security(identity)
+
+    @property
+    def paused(self) -> PausedSession | None:
+        """The session that may go on."""
+        return self._kept.session
+
+    @paused.setter
+    def paused(self, session: PausedSession | None) -> None:
+        self._kept.session = session
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -344,6 +359,8 @@ class Charger:
     # --- levels and plug ----------------------------------------------------------------------
 
     def _on_levels(self, state: EvseState) -> None:
+        if state.cp is CpState.A and state is not self._first:
+            self._kept.forget()  # the service session ends with the plug
         if self._plug is not None:
             self._plug.update(outlet_levels(state))
         else:
@@ -368,6 +385,7 @@ class Charger:
         self.evse.update(fault="the controller failed")
 
     def _on_session_event(self, event: Any) -> None:
+        self._kept.hear(event)
         self._emit(event)
         if isinstance(event, SessionEnded) and self._plug is not None:
             self._plug.report(report_of(event))
@@ -384,6 +402,7 @@ class Charger:
             time.time,
             tls=facts,
             trust=station_trust(self.security) if "PnC" in self.config.authorization else None,
+            paused=self._kept.session,
         )
 
     def _accept_plain(self) -> asyncio.Protocol:
@@ -438,47 +457,3 @@ class _Questions:
         if isinstance(question, evse.AuthorizationQuestion):
             return await self._controller.authorize(question)
         return await self._controller.offer_energy(question)
-
-
-# --- several ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ChargerStopped:
-    """`charger` no longer serves vehicles; `error` is None where it was stopped on purpose."""
-
-    charger: Charger
-    error: BaseException | None
-
-
-async def run_all(chargers: Sequence[Charger]) -> AsyncIterator[tuple[Charger, Any]]:
-    """Run several chargers in one process: (charger, event) pairs until all have stopped.
-
-    One that fails (an interface is missing, a port is taken) yields (charger, ChargerStopped) and leaves
-    the others alone. Leaving the loop stops all.
-    """
-    queue: asyncio.Queue[tuple[Charger, Any]] = asyncio.Queue(maxsize=1000)
-    tasks = [asyncio.create_task(_serve(charger, queue)) for charger in chargers]
-    running = len(tasks)
-    try:
-        while running:
-            charger, event = await queue.get()
-            running -= isinstance(event, ChargerStopped)
-            yield charger, event
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _serve(charger: Charger, queue: asyncio.Queue[tuple[Charger, Any]]) -> None:
-    error: BaseException | None = None
-    try:
-        async for event in charger.run():
-            await queue.put((charger, event))
-    except (Iso15118Error, OSError) as problem:
-        error = problem
-    except Exception as problem:  # noqa: BLE001 - one EVSE's defect is not the others' business
-        _LOG.exception("the charger on %s failed", charger.interface)
-        error = problem
-    await queue.put((charger, ChargerStopped(charger, error)))

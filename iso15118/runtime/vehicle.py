@@ -20,6 +20,7 @@ from iso15118.machine import Machine
 from iso15118.runtime.approach import Approach
 from iso15118.runtime.events import InternalFault
 from iso15118.runtime.inlet import Inlet
+from iso15118.runtime.kept import KeptSession
 from iso15118.runtime.life import Life, LivingController
 from iso15118.runtime.net import wait_for_interface
 from iso15118.runtime.plug import Plug
@@ -28,6 +29,7 @@ from iso15118.runtime.security import demand as demand_security
 from iso15118.runtime.session import Hardware, Session
 from iso15118.runtime.stream import EventStream, Sink
 from iso15118.runtime.warm import warm_up
+from iso15118.security.paused import PausedSession
 
 if TYPE_CHECKING:
     from certs.identity import Identity
@@ -82,6 +84,8 @@ class Vehicle:
     `identity` is what it shows on TLS, alone or in a `Security` that says more; `security` may be replaced between
     plug-ins. With an identity it asks for TLS and takes nothing less, unless the configuration says
     `insecure_no_tls`; without one that switch is needed. A failed TLS connection is never tried again without.
+    A session that was paused goes on with the next one at the same station: `paused` is what is kept of it (None to begin
+    anew); `config.paused_file` carries it over a restart.
     Raises ConfigError (interface unknown, no identity), LinkError (no address) and, after the last cycle,
     DiscoveryError or LinkError; with `plug` HalError where the port to the modem cannot be opened.
     """
@@ -100,6 +104,7 @@ class Vehicle:
         sinks: Iterable[Sink] = (),
     ) -> None:
         self.config = config
+        self._kept = KeptSession(config.paused_file)
         self.interface = interface
         self.ev = EvLevels(state or EvState(), self._on_levels)
         self._life = (
@@ -133,6 +138,15 @@ class Vehicle:
     @security.setter
     def security(self, identity: Identity | Security | None) -> None:
         self._security = as_security(identity)
+
+    @property
+    def paused(self) -> PausedSession | None:
+        """The session that may go on."""
+        return self._kept.session
+
+    @paused.setter
+    def paused(self, session: PausedSession | None) -> None:
+        self._kept.session = session
 
     @property
     def result(self) -> SessionEnded | None:
@@ -186,6 +200,7 @@ class Vehicle:
                 self._life.begin()
             if self._inlet is not None:
                 await self._inlet.serve(self.ev.state)
+                self._kept.forget()  # the connector was pulled
             else:
                 await self._hold()
         finally:
@@ -210,7 +225,7 @@ class Vehicle:
 
         wallet = self.security.wallet if self.security is not None else None
         config = session_config(self.config, facts)
-        return EvccMachine(config, os.urandom, time.time, tls=facts, wallet=wallet)
+        return EvccMachine(config, os.urandom, time.time, tls=facts, wallet=wallet, paused=self._kept.session)
 
     def _make_session(self, tls: bool) -> Session:
         machine: Machine
@@ -240,6 +255,7 @@ class Vehicle:
             self._session.update(state)
 
     def _emit(self, event: Any) -> None:
+        self._kept.hear(event)
         self._events.emit(event)
 
 

@@ -13,12 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from iso15118 import events
 from iso15118.config import SeccConfig
 from iso15118.control.common import Check, CpState
-from iso15118.control.evse import (
-    Command,
-    Deenergise,
-    EvseState,
-    UnlockConnector,
-)
+from iso15118.control.evse import Command, Deenergise, EvseState, UnlockConnector
 from iso15118.errors import CodecError, ConfigError
 from iso15118.events import EndReason, Fault
 from iso15118.exi.codec import decode, encode
@@ -42,7 +37,7 @@ from iso15118.machine import (
     Utc,
 )
 from iso15118.messages import namespaces
-from iso15118.messages.iso20.common import ChargingSession, SessionSetupReq, SessionStopReq
+from iso15118.messages.iso20.common import SessionSetupReq, SessionStopReq
 from iso15118.messages.iso20.exchanges import exchange_of, is_failure
 from iso15118.messages.iso20.types import ResponseCode, V2GRequest, V2GResponse
 from iso15118.messages.payloads import HANDSHAKE, Phase, schema_for
@@ -51,9 +46,11 @@ from iso15118.messages.sap import SupportedAppProtocolReq
 from iso15118.secc import sap, timers
 from iso15118.secc.commander import Commander
 from iso15118.secc.interlock import danger
+from iso15118.secc.iso20 import pause
 from iso15118.secc.iso20.table import Handler, handler_for
 from iso15118.secc.session import Record, State, Step, View
 from iso15118.security.binding import ConnectionFacts, carries_iso20
+from iso15118.security.paused import PausedSession
 from iso15118.wire.v2gtp import Frame, FrameReader, Ignored, PayloadType, encode_frame
 
 if TYPE_CHECKING:  # cryptography is loaded where a contract is shown, and nowhere else
@@ -70,7 +67,7 @@ class SeccMachine:
     After `Close` has come out nothing more happens.
 
     `tls` is what the TLS handshake found out, without which there is no session unless `insecure_no_tls` is
-    configured; `trust` judges contracts, without which there is no Plug & Charge.
+    configured; `trust` judges contracts for Plug & Charge. `paused` is what a SessionPaused event gave last.
     """
 
     def __init__(
@@ -82,6 +79,7 @@ class SeccMachine:
         *,
         tls: ConnectionFacts | None = None,
         trust: StationTrust | None = None,
+        paused: PausedSession | None = None,
     ) -> None:
         if "PnC" in config.authorization and trust is None:
             raise ConfigError(
@@ -91,7 +89,7 @@ class SeccMachine:
         self._entropy = entropy
         self._utc = utc
         self._evse = state or EvseState()
-        self._tls, self._trust = tls, trust
+        self._tls, self._trust, self._paused = tls, trust, paused
         self._record = Record()
         self._reader = FrameReader(config.max_payload)
         self._timers = TimerBook()
@@ -232,7 +230,7 @@ class SeccMachine:
         if handler is None:
             why = f"{type(request).__name__} in state {record.state.value}"
             return view.fail(request, ResponseCode.FAILED_SEQUENCE_ERROR, why, "V2G20-459")
-        if record.tripped and not _leaves(request, record):
+        if record.tripped and not record.lets_leave(request):
             return view.fail(request, ResponseCode.FAILED, record.tripped, fault=record.trip_fault)
         if record.stopping and record.service is None and not isinstance(request, SessionStopReq):
             return view.fail(request, ResponseCode.FAILED, record.stopping, fault=Fault.LOCAL)
@@ -267,6 +265,7 @@ class SeccMachine:
             self._exi,
             self._tls,
             self._trust,
+            self._paused,
             held=held,
             expired=expired,
         )
@@ -335,6 +334,9 @@ class SeccMachine:
             self._emit(
                 events.SessionEstablished, session_id=self._record.session_id, peer_id=self._record.evcc_id
             )
+            if self._paused is not None and pause.pause_is_over(self._view()):
+                over = self._paused.session_id
+                self._emit(events.PauseEnded, session_id=over, resumed=self._record.resumed)
 
     def _watch_processing(self, request: V2GRequest, response: V2GResponse) -> None:
         """Bound every polling phase: answered FAILED before the EV's own timer runs out."""
@@ -476,6 +478,9 @@ class SeccMachine:
         if reason not in (EndReason.COMPLETED, EndReason.PAUSED) and not self._record.tripped:
             self._command(Deenergise(detail))
         self._command(UnlockConnector())
+        paused = pause.kept(self._view()) if reason is EndReason.PAUSED else None
+        if paused is not None:
+            self._emit(events.SessionPaused, session=paused)
         self._record = self._record.but(state=State.ENDED, energised=False)
         self._emit(
             events.SessionEnded,
@@ -489,9 +494,3 @@ class SeccMachine:
 
     def _emit(self, kind: type[events.Event], **values: Any) -> None:
         self._out.append(Emit(kind(t=self._now, role="SECC", **values)))
-
-
-def _leaves(request: V2GRequest, record: Record) -> bool:
-    """Whether the EV took back state C because it wants to end: B has to come before SessionStop."""
-    ends = isinstance(request, SessionStopReq) and request.charging_session is ChargingSession.TERMINATE
-    return ends and record.trip_fault is Fault.REMOTE

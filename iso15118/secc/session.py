@@ -18,6 +18,7 @@ from iso15118.control.evse import AnyQuestion, ChargingNeeds, Command, EvseState
 from iso15118.energy.offer import EnergyOffer, PlanStep
 from iso15118.events import EndReason, Fault
 from iso15118.machine import Entropy, Utc
+from iso15118.messages.iso20.common import ChargingSession, SessionStopReq
 from iso15118.messages.iso20.numbers import stamp
 from iso15118.messages.iso20.types import (
     MessageHeader,
@@ -28,6 +29,7 @@ from iso15118.messages.iso20.types import (
 )
 from iso15118.secc.refusal import refuse
 from iso15118.security.binding import ConnectionFacts
+from iso15118.security.paused import PausedSession
 from iso15118.units import Envelope
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ class Record:
     switched off; `check_seen` once the insulation test was seen under way,
     `opening` while the contactor is on its way to open. `pending`/`answer`/`answered` are the open question to the controller.
     `binding` ties the session to the vehicle's TLS certificate (empty: there is none), `claim` is the contract that the
-    EV has proven, `installing` the request for contracts under way, `installed` how many of them were asked for, `unconfirmed` the meter reading it is to sign.
+    EV has proven, `payer` the leaf (DER) of the one that was accepted, `resumed` whether it was paused before, `installing` the request for contracts under way, `installed` how many of them were asked for, `unconfirmed` the meter reading it is to sign.
     """
 
     state: State = State.SUPPORTED_APP_PROTOCOL
@@ -91,6 +93,8 @@ class Record:
     binding: bytes = b""
     challenge: bytes = field(default=b"", repr=False)
     claim: Claim | None = None
+    payer: bytes = b""
+    resumed: bool = False
     installing: tuple[Any, ...] = field(default=(), repr=False)
     installed: int = 0
     attempts: int = 0
@@ -126,6 +130,11 @@ class Record:
     tripped: str = ""
     trip_fault: Fault = Fault.LOCAL
     stopping: str = ""
+
+    def lets_leave(self, request: V2GRequest) -> bool:
+        """Whether the EV took back state C because it wants to end: B has to come before SessionStop."""
+        ends = isinstance(request, SessionStopReq) and request.charging_session is ChargingSession.TERMINATE
+        return ends and self.trip_fault is Fault.REMOTE
 
     def but(self, **changes: Any) -> Record:
         """The same record with some fields changed.
@@ -163,7 +172,7 @@ class Step:
 class View:
     """What a handler may look at.
 
-    `exi` are the octets of the request. `held` tells that the request has been waiting already, `expired` that it may
+    `exi` are the octets of the request. `paused` is a session that may go on. `held` tells that the request has been waiting already, `expired` that it may
     not wait longer.
     """
 
@@ -176,6 +185,7 @@ class View:
     exi: bytes = b""
     tls: ConnectionFacts | None = None
     trust: StationTrust | None = None
+    paused: PausedSession | None = None
     held: bool = False
     expired: bool = False
 

@@ -15,7 +15,7 @@ from iso15118.control.evse import CloseContactor, Deenergise, EvseState
 from iso15118.errors import ConfigError, LinkError
 from iso15118.events import EndReason, Fault, SessionEnded
 from iso15118.machine import Bytes, Close, Do, Emit, LinkDown, LinkUp, PeerClosed, Send, Stop, Update
-from iso15118.runtime.charger import Charger, ChargerStopped, run_all
+from iso15118.runtime.charger import Charger
 from iso15118.runtime.events import (
     ChargerListening,
     ConnectionRefused,
@@ -24,6 +24,7 @@ from iso15118.runtime.events import (
     InternalFault,
 )
 from iso15118.runtime.net import DYNAMIC_PORTS
+from iso15118.runtime.several import ChargerStopped, run_all
 from iso15118.runtime.sinks import Memory
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.runtime]

@@ -12,8 +12,9 @@ from iso15118.control.common import Contactor, ControlMode, EnergyService
 from iso15118.control.evse import Deenergise
 from iso15118.errors import ConfigError, DiscoveryError, LinkError
 from iso15118.events import CommandIssued, EndReason, Fault, MessageReceived, SessionEnded, StateEntered
-from iso15118.runtime.charger import Charger, ChargerStopped, run_all
+from iso15118.runtime.charger import Charger
 from iso15118.runtime.events import ConnectFailed, Disconnected
+from iso15118.runtime.several import ChargerStopped, run_all
 from iso15118.runtime.sinks import Memory
 from iso15118.runtime.vehicle import Vehicle
 from iso15118.sim.controllers import EvseSetup, EvSetup, VirtualEv, VirtualEvse

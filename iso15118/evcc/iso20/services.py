@@ -66,7 +66,7 @@ async def _select(ev: Ev, choice: ParameterSet) -> None:
         m.ServiceSelectionReq(header=ev.header, selected_energy_transfer_service=selected),
         m.ServiceSelectionRes,
     )
-    ev.service = EnergyService(choice.service)
+    ev.service, ev.parameter_set_id = EnergyService(choice.service), choice.parameter_set_id
     assert choice.control_mode is not None
     ev.control_mode = ControlMode(choice.control_mode)
     ev.emit(

@@ -10,15 +10,20 @@ from iso15118.evcc.vocabulary import EarlyLeave, Ev
 
 
 async def session(ev: Ev) -> None:
-    """From SupportedAppProtocol to SessionStop; a service renegotiation goes round once more."""
+    """From SupportedAppProtocol to SessionStop; a service renegotiation goes round once more.
+
+    A session that goes on after a pause is authorized and has its service [V2G20-1032].
+    """
     await negotiate(ev)
-    await set_up(ev)
+    resumed = await set_up(ev)
     try:
-        await authorize(ev)
-        while True:
+        if not resumed:
+            await authorize(ev)
             await select_service(ev)
+        while True:
             leaving = await charge(ev)
             await stop_session(ev, leaving)  # returns only after a service renegotiation
+            await select_service(ev)
     except EarlyLeave as early:
         await leave_early(ev, early)
 

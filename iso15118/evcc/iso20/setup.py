@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from iso15118 import events
 from iso15118.control.ev import SetPilot
+from iso15118.evcc.iso20.pause import go_on, resumable
 from iso15118.evcc.iso20.polling import authorization
 from iso15118.evcc.vocabulary import EarlyLeave, Ev, SessionOver
 from iso15118.events import EndReason, Fault
@@ -59,18 +62,28 @@ async def negotiate(ev: Ev) -> None:
     ev.namespace = taken.protocol_namespace
 
 
-async def set_up(ev: Ev) -> None:
-    """Open a new session and take over the station's clock for time stamps [V2G20-2676]."""
+async def set_up(ev: Ev) -> bool:
+    """Open a new session or go on with a paused one (True), and take over the station's clock [V2G20-2676]."""
     ev.begin("SESSION_SETUP")
-    request = SessionSetupReq(header=ev.header, evcc_id=ev.config.evcc_id)
-    response = await ev.ask(request, SessionSetupRes)
-    if response.response_code is not ResponseCode.OK_NEW_SESSION_ESTABLISHED:
+    paused = resumable(ev)
+    header = ev.header if paused is None else replace(ev.header, session_id=paused.session_id)
+    response = await ev.ask(SessionSetupReq(header=header, evcc_id=ev.config.evcc_id), SessionSetupRes)
+    given = response.header.session_id
+    joined = response.response_code is ResponseCode.OK_OLD_SESSION_JOINED and paused is not None
+    if not joined and response.response_code is not ResponseCode.OK_NEW_SESSION_ESTABLISHED:
         ev.fail(f"SessionSetupRes: {response.response_code} for a new session")
-    if response.header.session_id == bytes(8):
+    if joined and paused is not None and given != paused.session_id:
+        ev.fail("the station goes on with another session than the one that was asked for")
+    if given == bytes(8):
         ev.fail("the station gave no session id", "V2G20-2106")
-    ev.session_id = response.header.session_id
+    ev.session_id, ev.evse_id = given, response.evseid
     ev.follow_clock(response.header.time_stamp)
-    ev.emit(events.SessionEstablished, session_id=ev.session_id, peer_id=response.evseid)
+    ev.emit(events.SessionEstablished, session_id=given, peer_id=response.evseid)
+    if ev.paused is not None:
+        ev.emit(events.PauseEnded, session_id=ev.paused.session_id, resumed=joined)
+    if joined and paused is not None:
+        go_on(ev, paused)
+    return joined
 
 
 async def authorize(ev: Ev) -> None:

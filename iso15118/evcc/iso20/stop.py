@@ -7,6 +7,7 @@ from typing import Final, NoReturn
 
 from iso15118.control.common import Contactor, ControlMode, Wish
 from iso15118.control.ev import OpenContactor, SetPilot
+from iso15118.evcc.iso20.pause import keep
 from iso15118.evcc.vocabulary import EarlyLeave, Ev, SessionOver
 from iso15118.events import EndReason, Fault
 from iso15118.messages.iso20 import common as m
@@ -81,8 +82,10 @@ async def stop_session(ev: Ev, leaving: Leaving) -> None:
     await _stop(ev, leaving)
     if leaving.how is m.ChargingSession.SERVICE_RENEGOTIATION:
         return
-    reason = EndReason.PAUSED if leaving.how is m.ChargingSession.PAUSE else EndReason.COMPLETED
-    raise SessionOver(reason, Fault.NONE, leaving.why)
+    if leaving.how is m.ChargingSession.PAUSE:
+        keep(ev)
+        raise SessionOver(EndReason.PAUSED, Fault.NONE, leaving.why)
+    raise SessionOver(EndReason.COMPLETED, Fault.NONE, leaving.why)
 
 
 async def leave_early(ev: Ev, early: EarlyLeave) -> NoReturn:

@@ -75,7 +75,7 @@ def told(s: View, requested: bool) -> tuple[dict[str, Any], dict[str, Any]]:
 def _confirmation_due(s: View) -> bool:
     """Only who pays by contract can sign; one confirmation at a time."""
     every, record = s.config.confirm_meter_every, s.record
-    ready = record.claim is not None and record.unconfirmed is None and s.evse.meter is not None
+    ready = bool(record.payer) and record.unconfirmed is None and s.evse.meter is not None
     return bool(every) and ready and (record.loops + 1) % every == 0
 
 

@@ -11,10 +11,11 @@ from iso15118.secc.session import Step, View
 def metering_confirmation(s: View, req: MeteringConfirmationReq) -> Step:
     """Verify the signature over the reading that was to be confirmed; a wrong one ends the session."""
     record = s.record
-    if record.unconfirmed is None or record.claim is None:
+    if record.unconfirmed is None or not record.payer:
         why = "MeteringConfirmationReq which was not asked for"
         return s.fail(req, ResponseCode.FAILED_SEQUENCE_ERROR, why, "V2G20-459")
     from iso15118.secc.iso20.pnc import algorithms
+    from iso15118.security.chains import leaf_key
     from iso15118.security.metering import confirmation_flaw
 
     scheduled = record.control_mode is ControlMode.SCHEDULED
@@ -23,7 +24,7 @@ def metering_confirmation(s: View, req: MeteringConfirmationReq) -> Step:
         record.unconfirmed,
         record.session_id,
         record.tuple_id if scheduled else None,
-        record.claim.public_key,
+        leaf_key((record.payer,)),
         algorithms(s),
     )
     if flaw:

@@ -94,7 +94,8 @@ def _decided(s: View, claim: Claim) -> Step:
         code = ResponseCode.OK_CERTIFICATE_EXPIRES_SOON if soon else ResponseCode.OK  # [V2G20-2218]
         response = _answer(s, code, Processing.FINISHED)
         why = f"accepted: {verdict.reason}"
-        return s.reply(response, State.SERVICE_DISCOVERY, why=why, authorized=True, **s.settled())
+        changes = {"authorized": True, "payer": claim.chain[0], **s.settled()}
+        return s.reply(response, State.SERVICE_DISCOVERY, why=why, **changes)
     flaw = verdict.flaw if isinstance(verdict, ContractRefused) else ContractFlaw.GENERAL
     why = verdict.reason if isinstance(verdict, Authorization) else f"no usable answer: {verdict!r}"
     changes = {"attempts": s.record.attempts + 1, "claim": None, **s.settled()}

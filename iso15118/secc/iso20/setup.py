@@ -22,6 +22,7 @@ from iso15118.messages.iso20.common import (
     SupportedProvidersList,
 )
 from iso15118.messages.iso20.types import MessageHeader, Processing, ResponseCode
+from iso15118.secc.iso20.pause import join, resume_objection
 from iso15118.secc.session import State, Step, View
 from iso15118.security.binding import session_binding
 
@@ -32,28 +33,39 @@ ANSWER_HOLD_S: Final = 1.0
 
 
 def session_setup(s: View, req: SessionSetupReq) -> Step:
-    """Give the session a fresh id from the injected entropy [V2G20-2106] [V2G20-2621].
+    """Go on with the session that was paused with this vehicle, or begin a new one.
 
-    A non-zero id asks to resume; nothing can be resumed without a verified vehicle certificate,
-    so the answer is a new session with a new id [V2G20-2626]. Where the vehicle has shown a certificate, the session
-    is bound to it, and the name in it counts.
+    A non-zero id asks to resume. What does not belong to the very vehicle, by its TLS certificate, begins anew with a
+    new id [V2G20-2545] [V2G20-2626].
     """
+    asked = req.header.session_id
+    if asked == bytes(SESSION_ID_OCTETS):
+        return _begin(s, req, "")
+    objection = resume_objection(s, asked)
+    return _begin(s, req, f"{objection}: new session") if objection else join(s)
+
+
+def _begin(s: View, req: SessionSetupReq, why: str) -> Step:
+    """A fresh id from the injected entropy [V2G20-2106] [V2G20-2621].
+
+    Where the vehicle has shown a certificate, the session is bound to it, and the name in it counts.
+    """
+    taken = {bytes(SESSION_ID_OCTETS), req.header.session_id, s.paused.session_id if s.paused else b""}
     session_id = s.entropy(SESSION_ID_OCTETS)
-    while session_id == bytes(SESSION_ID_OCTETS) or session_id == req.header.session_id:
+    while session_id in taken:
         session_id = s.entropy(SESSION_ID_OCTETS)
-    asked = req.header.session_id != bytes(SESSION_ID_OCTETS)
     response = SessionSetupRes(
         header=MessageHeader(session_id=session_id, time_stamp=s.stamp()),
         response_code=ResponseCode.OK_NEW_SESSION_ESTABLISHED,
         evseid=s.config.evse_id,
     )
-    why = "nothing to resume: new session" if asked else ""
     changes: dict[str, Any] = {"session_id": session_id, "evcc_id": req.evcc_id}
     if s.tls is not None and s.tls.peer:
         name = _certified_name(s.tls.peer) or req.evcc_id
         changes |= {"evcc_id": name, "binding": session_binding(session_id, s.tls.peer)}
         if name != req.evcc_id:
-            why = f"the EV calls itself {req.evcc_id!r}, its certificate {name!r}: the certificate counts"
+            told = f"the EV calls itself {req.evcc_id!r}, its certificate {name!r}: the certificate counts"
+            why = "; ".join(filter(None, (why, told)))
     return s.reply(response, State.AUTHORIZATION_SETUP, why=why, **changes)
 
 

@@ -9,10 +9,11 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from iso15118.control.common import CpState
 from iso15118.discovery.events import DiscoveryFailed, SeccFound
 from iso15118.discovery.sdp_client import SdpClient, SdpClientConfig
 from iso15118.discovery.sdp_server import SdpAvailability, SdpServer, SdpServerConfig, SeccEndpoints
-from iso15118.events import Role, SessionEnded
+from iso15118.events import PauseEnded, Role, SessionEnded, SessionPaused
 from iso15118.hardware import HalEv, HalEvse
 from iso15118.machine import (
     Answer,
@@ -35,6 +36,7 @@ from iso15118.machine import (
 from iso15118.plug.levels import inlet_levels, outlet_levels, report_of
 from iso15118.plug.stack import PlugStack
 from iso15118.plug.words import Communicate, Report
+from iso15118.security.paused import PausedSession
 from iso15118.sim.bench_world import UPDATE_S, answer_of, marks_of
 from iso15118.sim.plugged.network import link_local, read_udp, udp_frame
 from iso15118.wire.sdp import SDP_PORT
@@ -61,6 +63,7 @@ class Terminal:
         self.session: Machine | None = None
         self.sdp: Machine | None = None
         self.gone = False  # its computer has stopped
+        self.paused: PausedSession | None = None
         self._marks: Any = None
         self._update_at = math.inf
 
@@ -184,6 +187,10 @@ class Terminal:
 
     def _heard(self, event: Any) -> None:
         """What an event means for the other parts of this side."""
+        if isinstance(event, SessionPaused):
+            self.paused = event.session
+        elif isinstance(event, PauseEnded):
+            self.paused = None
 
     def _communicate(self, on: bool) -> None:
         raise NotImplementedError
@@ -215,6 +222,8 @@ class StationTerminal(Terminal):
     _udp_port = SDP_PORT
 
     def _plug_levels(self, state: Any) -> Any:
+        if state.cp is CpState.A:
+            self.paused = None
         return outlet_levels(state)
 
     def _pilot_mark(self, state: Any) -> Any:
@@ -247,6 +256,7 @@ class StationTerminal(Terminal):
             self._give(self.sdp, Update(SdpAvailability(accepting)))
 
     def _heard(self, event: Any) -> None:
+        super()._heard(event)
         if isinstance(event, SessionEnded):
             self.report(report_of(event))
 
@@ -266,6 +276,8 @@ class CarTerminal(Terminal):
         self._ended: SessionEnded | None = None
 
     def _plug_levels(self, state: Any) -> Any:
+        if state.duty is None:
+            self.paused = None
         return inlet_levels(state)
 
     def _pilot_mark(self, state: Any) -> Any:
@@ -286,6 +298,7 @@ class CarTerminal(Terminal):
         self._give(self.sdp, LinkUp())
 
     def _heard(self, event: Any) -> None:
+        super()._heard(event)
         match event:
             case SeccFound():
                 self.sdp = None

@@ -170,11 +170,11 @@ class PluggedWorld(BenchWorld):
 
     def _make_secc(self, entropy: Entropy, utc: Utc, facts: TlsFacts | None) -> Machine:
         config = session_config(self.secc_config, facts)
-        return SeccMachine(config, entropy, utc, tls=facts, trust=self._trust)
+        return SeccMachine(config, entropy, utc, tls=facts, trust=self._trust, paused=self.station.paused)
 
     def _make_evcc(self, entropy: Entropy, utc: Utc, facts: TlsFacts | None) -> Machine:
         config = session_config(self.evcc_config, facts)
-        return EvccMachine(config, entropy, utc, tls=facts, wallet=self._wallet)
+        return EvccMachine(config, entropy, utc, tls=facts, wallet=self._wallet, paused=self.car.paused)
 
     def write(self, sender: Terminal, data: bytes) -> None:
         """A side writes to its connection."""

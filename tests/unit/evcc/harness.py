@@ -89,6 +89,7 @@ class Bench:
     controller: Any = None
     tls: Any = None
     wallet: Any = None
+    paused: Any = None
     answers: bool = True
     chunk: Callable[[bytes], list[bytes]] = lambda data: [data]
 
@@ -111,7 +112,14 @@ class Bench:
             self.controller = control.EvControllerBase()
             self.controller.wanted = (self.service,)
         self.machine = EvccMachine(
-            self.config, bytes, self.utc, self.script, self.state, tls=self.tls, wallet=self.wallet
+            self.config,
+            bytes,
+            self.utc,
+            self.script,
+            self.state,
+            tls=self.tls,
+            wallet=self.wallet,
+            paused=self.paused,
         )
         self._reader = FrameReader()
         self._heap: list[tuple[float, int, Callable[[], None]]] = []

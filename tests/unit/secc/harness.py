@@ -72,10 +72,17 @@ class Bench:
     contract: Any = None
     tls: Any = None
     trust: Any = None
+    paused: Any = None
 
     def __post_init__(self) -> None:
         self.machine = SeccMachine(
-            self.config, self.clock.entropy, self.clock.utc, self.state, tls=self.tls, trust=self.trust
+            self.config,
+            self.clock.entropy,
+            self.clock.utc,
+            self.state,
+            tls=self.tls,
+            trust=self.trust,
+            paused=self.paused,
         )
         self.ev = Ev()
         self.sent: list[Any] = []
