@@ -20,7 +20,8 @@ from certs.profiles import Profile, Usage
 
 ALTERNATE_KEY: Final = x509.ObjectIdentifier("2.5.29.72")
 """subjectAltPublicKeyInfo."""
-_KEY_OCTETS: Final = 56
+KEY_OCTETS: Final = 56
+"""Of an X448 key, either half."""
 
 
 def needed(profile: Profile, public_key: Any) -> bool:
@@ -33,7 +34,7 @@ def fresh(seed: str = "") -> x448.X448PrivateKey:
     if not seed:
         return x448.X448PrivateKey.generate()
     return x448.X448PrivateKey.from_private_bytes(
-        hashlib.shake_256(f"x448 {seed}".encode()).digest(_KEY_OCTETS)
+        hashlib.shake_256(f"x448 {seed}".encode()).digest(KEY_OCTETS)
     )
 
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from certs import reading
+from certs.agreement import KEY_OCTETS
 from certs.curves import PrivateKey
 from certs.errors import CertsError
 from certs.scalars import SCALAR_OCTETS, ScalarEd448Key, scalar_of
@@ -35,8 +36,6 @@ X448_FIELD: Final = 84
 """Octets of the encrypted key: vector, content and, in ISO 15118-20, the tag [V2G20-2497]."""
 _P256: Final = 32
 _P521: Final = 66
-_X448: Final = 56
-"""Octets of a public key on the Montgomery curve."""
 _CBC_IV: Final = 16
 _GCM_IV: Final = 12
 
@@ -253,7 +252,7 @@ def unwrap_x448(wrapped: Wrapped, receiver: x448.X448PrivateKey, pcid: str, key_
 
 def _x448_session_key(wrapped: Wrapped, receiver: x448.X448PrivateKey) -> bytes:
     _demand_length(wrapped.encrypted_key, X448_FIELD)
-    if len(wrapped.dh_public_key) != 1 + _X448 or wrapped.dh_public_key[0] != 4:
+    if len(wrapped.dh_public_key) != 1 + KEY_OCTETS or wrapped.dh_public_key[0] != 4:
         raise CertsError("DHPublicKey", "an X448 key is 57 octets that begin with 04")
     peer = x448.X448PublicKey.from_public_bytes(wrapped.dh_public_key[1:])
     shared = reading.guarded("DHPublicKey", lambda: receiver.exchange(peer))
