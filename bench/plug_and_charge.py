@@ -26,8 +26,8 @@ from iso15118.sim.contracts import PlugAndCharge
 from iso15118.sim.run import build
 from iso15118.sim.scenarios import Scenario, basic
 
-WAYS = (("secp521r1", False), ("secp521r1", True), ("ed448", False))
-"""Curve of the certificates, and whether the contract is fetched. How a key on Ed448 is wrapped nobody knows yet."""
+WAYS = (("secp521r1", False), ("secp521r1", True), ("ed448", False), ("ed448", True))
+"""Curve of the certificates, and whether the contract is fetched. How a key on Ed448 is wrapped is an experiment."""
 LOOPS = 2
 
 
@@ -69,10 +69,11 @@ def paying(curve: str, *, install: bool) -> PlugAndCharge:
         RootsJudge(role, pki.roots[root])
         for role, root in ((Role.CONTRACT, Role.MO_ROOT), (Role.PROVISIONING, Role.OEM_ROOT))
     )
-    contract, own = pki.contract(), Provisioning.of(pki.provisioning())
+    contract, own = pki.contract(), Provisioning.of(pki.provisioning(), experimental_x448=True)
     if not install:
         return PlugAndCharge(StationTrust(*judges), Wallet((Contract.of(contract),), own))
-    return PlugAndCharge(StationTrust(*judges), Wallet((), own), pki.cps(), (contract,))
+    trust = StationTrust(*judges)
+    return PlugAndCharge(trust, Wallet((), own), pki.cps(), (contract,), experimental_x448=True)
 
 
 def sessions(scenario: Scenario, count: int) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 ISO 15118-2 encrypts with AES-CBC, which proves nothing: only the comparison with the contract certificate tells
 whether the key is right. ISO 15118-20 encrypts with AES-GCM and binds PCID and certificate as additional data. Here
-both compare before anything is returned. Ephemeral keys and initialization vectors are fresh unless a test gives them.
+both compare before anything is returned. Ephemeral keys and initialization vectors are fresh unless the caller gives them.
+Keys on Ed448 are an experiment: no other implementation has them, see `wrap_ed448`.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from typing import Any, Final, NoReturn
 from cryptography import x509
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, x448
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, x448
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from certs import reading
+from certs.agreement import KEY_OCTETS
+from certs.curves import PrivateKey
 from certs.errors import CertsError
+from certs.scalars import SCALAR_OCTETS, ScalarEd448Key, scalar_of
 
 OTHER_INFO: Final = b"\x01\x55\x56"
 """Algorithm identifier 1, parties U and V: the same in both protocols ([V2G2-818], [V2G20-2535])."""
@@ -32,7 +36,6 @@ X448_FIELD: Final = 84
 """Octets of the encrypted key: vector, content and, in ISO 15118-20, the tag [V2G20-2497]."""
 _P256: Final = 32
 _P521: Final = 66
-_X448: Final = 56
 _CBC_IV: Final = 16
 _GCM_IV: Final = 12
 
@@ -49,7 +52,7 @@ class Wrapped:
 class Unwrapped:
     """A contract key that fits its certificate. `aad` names the form of additional data that matched."""
 
-    key: ec.EllipticCurvePrivateKey
+    key: PrivateKey
     aad: str = ""
 
     def __repr__(self) -> str:
@@ -138,10 +141,18 @@ def unwrap_iso20(
     _demand_curve(receiver, "secp521r1")
     peer = _peer(wrapped.dh_public_key, ec.SECP521R1())
     session_key = _derive(receiver.exchange(ec.ECDH(), peer), hashes.SHA512(), 32)
-    for form, aad in _aad_forms(pcid, subject_key_id(contract), lenient=lenient_aad):
-        scalar = _decrypted(session_key, wrapped.encrypted_key, aad)
-        if scalar is not None:
-            return Unwrapped(_fitting(scalar, ec.SECP521R1(), contract), form)
+    forms = _aad_forms(pcid, subject_key_id(contract), lenient=lenient_aad)
+    form, scalar = _opened(session_key, wrapped.encrypted_key, forms)
+    return Unwrapped(_fitting(scalar, ec.SECP521R1(), contract), form)
+
+
+def _opened(session_key: bytes, field: bytes, forms: Iterator[tuple[str, bytes]]) -> tuple[str, bytes]:
+    """The form of additional data that matches, and what was encrypted with it."""
+    for form, aad in forms:
+        try:
+            return form, AESGCM(session_key).decrypt(field[:_GCM_IV], field[_GCM_IV:], aad)
+        except InvalidTag:
+            continue
     raise CertsError(
         "contract key",
         "it was encrypted for another vehicle or contract, or was changed on its way",
@@ -168,6 +179,48 @@ def subject_key_id(certificate: x509.Certificate) -> bytes:
     return found.value.digest
 
 
+# --- ISO 15118-20, keys on Ed448: an experiment ----------------------------------------------------
+
+
+def wrap_ed448(
+    contract_key: ed448.Ed448PrivateKey,
+    receiver: x448.X448PublicKey,
+    pcid: str,
+    contract: x509.Certificate,
+    *,
+    ephemeral: x448.X448PrivateKey | None = None,
+    iv: bytes | None = None,
+) -> Wrapped:
+    """Encrypt a contract key on Ed448 for the vehicle of a PCID, whose X448 key agrees. Experimental.
+
+    A private key has 57 octets and the field carries 56. The reading taken here: what travels is the scalar, pruned, in
+    the byte order of all integers. It fits exactly, and "scalar times base point is the contract's public key" can then be
+    checked as the standard has it [V2G20-2507].
+    """
+    scalar, key_id = scalar_of(contract_key), subject_key_id(contract)
+    return wrap_x448(scalar, receiver, pcid, key_id, ephemeral=ephemeral, iv=iv)
+
+
+def unwrap_ed448(
+    wrapped: Wrapped,
+    receiver: x448.X448PrivateKey,
+    pcid: str,
+    contract: x509.Certificate,
+    *,
+    lenient_aad: bool = False,
+) -> Unwrapped:
+    """The contract key, in a vehicle that has the X448 key `receiver`; CertsError unless all of it fits. Experimental.
+
+    Read as `wrap_ed448` writes it; `lenient_aad` as in `unwrap_iso20`. Also CertsError where the extra `x448` is missing.
+    """
+    forms = _aad_forms(pcid, subject_key_id(contract), lenient=lenient_aad)
+    form, scalar = _opened(_x448_session_key(wrapped, receiver), wrapped.encrypted_key, forms)
+    key = ScalarEd448Key(scalar)
+    if key.public_key() != contract.public_key():
+        _unfit("it does not belong to the contract certificate")
+    return Unwrapped(key, form)
+
+
 def wrap_x448(
     payload: bytes,
     receiver: x448.X448PublicKey,
@@ -177,11 +230,13 @@ def wrap_x448(
     ephemeral: x448.X448PrivateKey | None = None,
     iv: bytes | None = None,
 ) -> Wrapped:
-    """Encrypt 56 octets for a vehicle with an X448 key. Experimental, see `unwrap_x448`."""
-    _demand_length(payload, _X448)
+    """Encrypt 56 octets for a vehicle with an X448 key: the transport alone, see `wrap_ed448` for what it carries."""
+    _demand_length(payload, SCALAR_OCTETS)
     ephemeral = ephemeral or x448.X448PrivateKey.generate()
     iv = os.urandom(_GCM_IV) if iv is None else iv
-    session_key = _derive(ephemeral.exchange(receiver), hashes.SHA512(), 32)
+    # A receiver of low order has no secret in common with anybody, which the library finds out here.
+    shared = reading.guarded("X448 key of the vehicle", lambda: ephemeral.exchange(receiver))
+    session_key = _derive(shared, hashes.SHA512(), 32)
     public = b"\x04" + ephemeral.public_key().public_bytes_raw()
     return Wrapped(public, iv + AESGCM(session_key).encrypt(iv, payload, additional_data(pcid, key_id)))
 
@@ -189,22 +244,19 @@ def wrap_x448(
 def unwrap_x448(wrapped: Wrapped, receiver: x448.X448PrivateKey, pcid: str, key_id: bytes) -> bytes:
     """The 56 octets sent to an X448 key; CertsError where they were meant for another vehicle or changed.
 
-    Experimental: an Ed448 private key has 57 octets and the field 56, and no implementation tells how to read them. So
-    the octets are returned as they are, and are not compared with a certificate.
+    The transport alone: the octets are returned as they are, and compared with no certificate.
     """
+    forms = _aad_forms(pcid, key_id, lenient=False)
+    return _opened(_x448_session_key(wrapped, receiver), wrapped.encrypted_key, forms)[1]
+
+
+def _x448_session_key(wrapped: Wrapped, receiver: x448.X448PrivateKey) -> bytes:
     _demand_length(wrapped.encrypted_key, X448_FIELD)
-    if len(wrapped.dh_public_key) != 1 + _X448 or wrapped.dh_public_key[0] != 4:
+    if len(wrapped.dh_public_key) != 1 + KEY_OCTETS or wrapped.dh_public_key[0] != 4:
         raise CertsError("DHPublicKey", "an X448 key is 57 octets that begin with 04")
     peer = x448.X448PublicKey.from_public_bytes(wrapped.dh_public_key[1:])
     shared = reading.guarded("DHPublicKey", lambda: receiver.exchange(peer))
-    payload = _decrypted(
-        _derive(shared, hashes.SHA512(), 32), wrapped.encrypted_key, additional_data(pcid, key_id)
-    )
-    if payload is None:
-        raise CertsError(
-            "contract key", "it was encrypted for another vehicle or contract, or was changed on its way"
-        )
-    return payload
+    return _derive(shared, hashes.SHA512(), 32)
 
 
 # --- what both share -------------------------------------------------------------------------------
@@ -212,13 +264,6 @@ def unwrap_x448(wrapped: Wrapped, receiver: x448.X448PrivateKey, pcid: str, key_
 
 def _derive(shared: bytes, algorithm: hashes.HashAlgorithm, length: int) -> bytes:
     return ConcatKDFHash(algorithm, length, OTHER_INFO).derive(shared)
-
-
-def _decrypted(session_key: bytes, field: bytes, aad: bytes) -> bytes | None:
-    try:
-        return AESGCM(session_key).decrypt(field[:_GCM_IV], field[_GCM_IV:], aad)
-    except InvalidTag:
-        return None
 
 
 def _fitting(

@@ -12,6 +12,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import x448
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from certs import ids, reading
@@ -79,6 +80,7 @@ class Making:
     at: datetime.datetime
     authorities: Mapping[Role, Authority]
     curve: Curve
+    agreement: x448.X448PrivateKey | None = field(default=None, repr=False)
     shown: tuple[x509.Certificate, ...] | None = None
     stapled: Stapled = Stapled.GOOD
 

@@ -16,11 +16,11 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, x448
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID, ObjectIdentifier
 
-from certs import reading
+from certs import agreement, reading
 from certs.curves import PrivateKey, curve_of
 from certs.errors import CertsError, demand_aware
 from certs.profiles import Profile, Rules, Usages
@@ -54,7 +54,7 @@ class Draft:
 
     `basic` None leaves the basic constraints out, `usage` None the key usage, `ocsp` and `crl` empty their pointers.
     `critical` marks extensions that are not critical by themselves. `digest` None: the one of the issuer's curve.
-    `extra` are further extensions with their criticality. `repeatable`: serial number and signature follow from keys and
+    `alternate` is the key that agrees where `public_key` cannot. `extra` are further extensions with their criticality. `repeatable`: serial number and signature follow from keys and
     content, for simulations that have to repeat; otherwise the number is random, as it should be.
     """
 
@@ -69,6 +69,7 @@ class Draft:
     crl: str = ""
     short_key_id: bool = True
     critical: frozenset[ObjectIdentifier] = frozenset({ExtensionOID.EXTENDED_KEY_USAGE})
+    alternate: x448.X448PublicKey | None = None
     extra: tuple[tuple[x509.ExtensionType, bool], ...] = ()
     digest: hashes.SHA256 | hashes.SHA512 | None = None
     repeatable: bool = False
@@ -216,6 +217,8 @@ def _extensions(wanted: Draft, issuer_id: bytes) -> Sequence[tuple[x509.Extensio
         found.append((x509.CRLDistributionPoints([point]), False))
     if wanted.extended:
         found.append((x509.ExtendedKeyUsage(wanted.extended), False))
+    if wanted.alternate is not None:
+        found.append((agreement.extension(wanted.alternate), False))
     return [*found, *wanted.extra]
 
 

@@ -2,7 +2,8 @@
 
 A key is one of the types of `cryptography` everywhere, so that everything that signs works with every key. A key
 that cannot leave its hardware is a `HardwareKey` or `HardwareEd448Key`: built from a public key and a function that
-signs; that is also the seam for a TPM 2.0. Only TLS needs a key that can be handed to the TLS library.
+signs; that is also the seam for a TPM 2.0. Only TLS needs a key that can be handed to the TLS library. A key that only
+agrees (X448) is no `PrivateKey`: it signs nothing and stands beside the key of an identity.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, x448
 from cryptography.hazmat.primitives.asymmetric.utils import (
     Prehashed,
     decode_dss_signature,
@@ -175,7 +176,7 @@ class HardwareEd448Key(ed448.Ed448PrivateKey):
 
 
 def can_leave(key: PrivateKey) -> bool:
-    """Whether a key can be written to a file or handed to the TLS library."""
+    """Whether a key is here and nowhere else, so that it has to be kept; False: its hardware keeps it."""
     return not isinstance(key, HardwareKey | HardwareEd448Key)
 
 
@@ -273,7 +274,7 @@ def demand_known(name: str, known: tuple[str, ...]) -> str:
     return name
 
 
-def key_pem(key: PrivateKey, passphrase: bytes) -> bytes:
+def key_pem(key: PrivateKey | x448.X448PrivateKey, passphrase: bytes) -> bytes:
     """A key as PKCS#8 PEM, encrypted; an empty passphrase leaves it in the clear."""
     protection: KeySerializationEncryption = (
         BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
@@ -284,6 +285,23 @@ def key_pem(key: PrivateKey, passphrase: bytes) -> bytes:
 def read_key(path: Path, passphrase: bytes) -> PrivateKey:
     """A private key from a PEM file; CertsError where it is unreadable, unprotected or of no curve of ours."""
     what = f"private key {path}"
+    key = _read_pem(path, what, passphrase)
+    if curve_of(key) is None:
+        raise CertsError(what, "of no curve that ISO 15118 knows")
+    assert isinstance(key, ec.EllipticCurvePrivateKey | ed448.Ed448PrivateKey)
+    return key
+
+
+def read_x448_key(path: Path, passphrase: bytes) -> x448.X448PrivateKey:
+    """A private key that agrees, as `read_key` reads those that sign."""
+    what = f"private key {path}"
+    key = _read_pem(path, what, passphrase)
+    if not isinstance(key, x448.X448PrivateKey):
+        raise CertsError(what, "no X448 key")
+    return key
+
+
+def _read_pem(path: Path, what: str, passphrase: bytes) -> Any:
     text = read_file(path, what, MAX_KEY_FILE)
     is_encrypted = b"ENCRYPTED" in text
     if is_encrypted and not passphrase:
@@ -293,15 +311,11 @@ def read_key(path: Path, passphrase: bytes) -> PrivateKey:
     if not is_encrypted:
         demand_private(path, what)
     try:
-        key = reading.guarded(what, lambda: load_pem_private_key(text, passphrase if is_encrypted else None))
+        return reading.guarded(what, lambda: load_pem_private_key(text, passphrase if is_encrypted else None))
     except CertsError:
         # What the parser says is left out: it may quote what it was given.
         cause = "the passphrase is wrong or the file is damaged" if is_encrypted else "it cannot be read"
         raise CertsError(what, cause) from None
-    if curve_of(key) is None:
-        raise CertsError(what, "of no curve that ISO 15118 knows")
-    assert isinstance(key, ec.EllipticCurvePrivateKey | ed448.Ed448PrivateKey)
-    return key
 
 
 def read_passphrase(path: Path) -> bytes:

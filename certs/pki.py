@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 
 from cryptography import x509
 
-from certs import crl, directory, ids
+from certs import agreement, crl, directory, ids
 from certs.chain import DEFAULT, Evidence, Policy, Verdict
 from certs.curves import CURVES, SECP256R1, Curve, PrivateKey
 from certs.defects import RECIPES, Defect, Making, Stapled
@@ -241,14 +241,19 @@ class TestPki:
         self, role: Role, common: str, key: PrivateKey | None, at: datetime.datetime, spoilt: str = ""
     ) -> Making:
         """A leaf to be; a spoilt one has another key than the good one, also where both follow from a seed."""
-        profile, issuer, curve = (
+        profile, issuer, label = (
             self.rules.profile(role),
             self._issuer(role),
-            self._curve(f"{role.value} {common} {spoilt}"),
+            f"{role.value} {common} {spoilt}",
         )
+        curve = self._curve(label)
         key = curve.generate() if key is None else key
         wanted = self._draft(profile, common, key, at, issuer)
-        return Making(wanted, issuer, key, profile, self.rules, at, self.authorities, curve)
+        making = Making(wanted, issuer, key, profile, self.rules, at, self.authorities, curve)
+        if not agreement.needed(profile, key):
+            return making
+        agrees = agreement.fresh(f"{self.seed} {label}" if self.seed else "")
+        return dataclasses.replace(making, agreement=agrees).but(alternate=agrees.public_key())
 
     def _draft(
         self, profile: Profile, common: str, key: PrivateKey, at: datetime.datetime, issuer: Authority | None
@@ -268,7 +273,7 @@ class TestPki:
         role = making.profile.role
         roots = MappingProxyType({r: self.roots[r] for r in TRUSTS[role]})
         status = _status(making, certificate)
-        return Identity(role, (certificate, *shown), making.key, roots, status, self.rules)
+        return Identity(role, (certificate, *shown), making.key, roots, status, self.rules, making.agreement)
 
 
 def _spoilt(making: Making, defect: Defect | str) -> Making:

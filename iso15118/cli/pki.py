@@ -23,11 +23,11 @@ from typing import Final
 
 from cryptography import x509
 
-from certs import directory, ids, keys, ocsp, reading
+from certs import agreement, directory, ids, keys, ocsp, reading
 from certs.chain import DEFAULT, LAB, Evidence, Mode, Policy, Verdict, validate
 from certs.defects import Defect
 from certs.errors import CertsError, demand_aware
-from certs.identity import Identity, Roots, anchors, read_roots
+from certs.identity import AGREEMENT, KEY, Identity, Roots, anchors, read_roots
 from certs.pki import TestPki
 from certs.profiles import LEAF_ROLES, PROTOCOLS, Role, Rules, role_of, rules_of
 from certs.reasons import Finding
@@ -182,7 +182,7 @@ def _found(path: Path) -> Iterator[tuple[str, tuple[x509.Certificate, ...]]]:
     """(title, certificates) of everything in a place. No private key is read."""
     if path.is_dir():
         for file in sorted(path.rglob("*.pem")):
-            if not file.name.endswith("key.pem"):
+            if not file.name.endswith((KEY, AGREEMENT)):
                 yield str(file), _certificates(file)
     else:
         yield str(path), _certificates(path)
@@ -201,8 +201,17 @@ def _described(certificate: x509.Certificate, at: datetime.datetime) -> Iterator
     yield f"  issued by {certificate.issuer.rfc4514_string()}"
     yield f"  {certificate.not_valid_before_utc:%Y-%m-%d} to {_until(certificate.not_valid_after_utc, at)}"
     yield f"  {curve.name if curve else 'unknown curve'}, {len(reading.der(certificate))} octets, serial {certificate.serial_number:x}"
+    yield from _second_key(certificate)
     for name, text in _identifiers(reading.common_name(certificate.subject)):
         yield f"  {name} {text}"
+
+
+def _second_key(certificate: x509.Certificate) -> Iterator[str]:
+    try:
+        if agreement.public_key_of(certificate) is not None:
+            yield "  with an X448 key that receives contract keys"
+    except CertsError as error:
+        yield f"  {error}"
 
 
 def _identifiers(common: str) -> Iterator[tuple[str, str]]:

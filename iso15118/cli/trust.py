@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Means = tuple[Literal["EIM", "PnC"], ...]
 """Of paying, by preference."""
 NO_TLS_SWITCH: Final = "--insecure-no-tls"
+X448_SWITCH: Final = "--experimental-x448"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +90,7 @@ def security(args: argparse.Namespace, role: Role, *, insecure: bool) -> Iterato
             evidence=evidence,
             staple=_staple(folder) if role == "SECC" else None,
             key_log=key_log,
-            wallet=_wallet(args.pki, empty=args.install) if role == "EVCC" else None,
+            wallet=_wallet(args) if role == "EVCC" else None,
         )
 
 
@@ -101,6 +102,12 @@ def add_authorization(parser: argparse.ArgumentParser, installs: str) -> None:
         help="EIM, PnC or both, by preference: PnC,EIM (default: EIM, or the file's)",
     )
     parser.add_argument("--install", action="store_true", help=installs)
+    parser.add_argument(
+        X448_SWITCH,
+        dest="experimental_x448",
+        action="store_true",
+        help="fetch or hand out contracts on ed448 too, in a reading of our own that other makers may not share",
+    )
 
 
 def authorization(args: argparse.Namespace) -> Means | None:
@@ -125,6 +132,8 @@ def with_contracts(args: argparse.Namespace, given: Means) -> Means:
 def back_end(args: argparse.Namespace) -> BackEnd | None:
     """Hands out the contract of a PKI to the car of that PKI, where --install says so: for laboratories."""
     if not args.install:
+        if args.experimental_x448:
+            raise UsageError(f"{X448_SWITCH} is about contracts that are handed out: --install")
         return None
     from certs.directory import is_pki
     from certs.profiles import Role as Certified
@@ -143,15 +152,17 @@ def back_end(args: argparse.Namespace) -> BackEnd | None:
         vehicles=RootsJudge(Certified.PROVISIONING, cps.roots_for(Certified.PROVISIONING)),
         utc=time.time,
         entropy=os.urandom,
+        experimental_x448=args.experimental_x448,
     ).answer
 
 
-def _wallet(folder: Path, *, empty: bool) -> Wallet | None:
-    """The contract (unless `empty`) and the provisioning certificate of a PKI, as far as they are there."""
+def _wallet(args: argparse.Namespace) -> Wallet | None:
+    """The contract (unless it is to be fetched) and the provisioning certificate of a PKI, as far as they are there."""
     from certs.directory import is_pki
     from certs.identity import Identity, is_identity
     from iso15118.security.contracts import Contract, Provisioning, Wallet
 
+    folder, empty, experiment = args.pki, args.install, args.experimental_x448
     if empty and not (is_pki(folder) and is_identity(folder / "provisioning")):
         raise UsageError(
             "--install asks with the provisioning certificate of --pki DIR of `iso15118 pki init`"
@@ -164,8 +175,22 @@ def _wallet(folder: Path, *, empty: bool) -> Wallet | None:
         if is_identity(folder / name)
     }
     contracts = (Contract.of(found["contract"]),) if "contract" in found and not empty else ()
-    provisioning = Provisioning.of(found["provisioning"]) if "provisioning" in found else None
-    return Wallet(contracts, provisioning)
+    if "provisioning" not in found:
+        return Wallet(contracts)
+    if experiment:
+        _demand_x448_library()
+    return Wallet(contracts, Provisioning.of(found["provisioning"], experimental_x448=experiment))
+
+
+def _demand_x448_library() -> None:
+    """UsageError at once where it is missing: in a session it would only be found after the contract has come."""
+    from certs.errors import CertsError
+    from certs.scalars import demand_library
+
+    try:
+        demand_library()
+    except CertsError as error:
+        raise UsageError(f"{X448_SWITCH}: {error.diagnostics()}") from error
 
 
 def _nothing_to_show(role: Role) -> str:

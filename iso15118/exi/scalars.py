@@ -245,13 +245,14 @@ class TextCodec(ScalarCodec):
 class BinaryCodec(ScalarCodec):
     """hexBinary and base64Binary: length in octets, then the octets."""
 
-    __slots__ = ("max_length", "min_length")
+    __slots__ = ("max_length", "min_length", "other_lengths")
     empty = b""
 
     def __init__(self, scalar: Binary) -> None:
         super().__init__(scalar)
         self.reads = BitReader.binary
         self.min_length, self.max_length = scalar.min_length, scalar.max_length
+        self.other_lengths = scalar.other_lengths
 
     def read(self, reader: BitReader, at: int) -> tuple[Any, int]:
         return reader.binary(at)
@@ -265,6 +266,8 @@ class BinaryCodec(ScalarCodec):
     def violation(self, value: Any) -> str | None:
         if not isinstance(value, bytes):
             return self._type_violation(value)
+        if len(value) in self.other_lengths:
+            return None
         if self.min_length is not None and len(value) < self.min_length:
             return f"{len(value)} octets, at least {self.min_length} needed"
         if self.max_length is not None and len(value) > self.max_length:

@@ -62,12 +62,16 @@ class Text:
 
 @value_class
 class Binary:
-    """A restriction of xs:hexBinary or xs:base64Binary; lengths count octets."""
+    """A restriction of xs:hexBinary or xs:base64Binary; lengths count octets.
+
+    `other_lengths` are allowed too, where the text of the standard asks for what its own schema does not have.
+    """
 
     builtin: str
     min_length: int | None = None
     max_length: int | None = None
     name: str = ""
+    other_lengths: tuple[int, ...] = ()
 
 
 @value_class

@@ -8,7 +8,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, x448
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 
 from certs import reading
@@ -88,7 +88,9 @@ class Provisioning:
     """What a vehicle fetches contracts with: the chain of its PCID and the key of it, which also agrees on keys.
 
     `trust` judges the provisioning service that signs what comes back. `roots` are the trusted roots the request names,
-    as (issuer, serial number). `lenient_aad` as in `certs.contract.unwrap_iso20`.
+    as (issuer, serial number). `lenient_aad` as in `certs.contract.unwrap_iso20`. `agreement` is the X448 key that
+    receives contract keys where `key` is on Ed448; `experimental_x448`: they are taken, in a reading of our own that
+    no other implementation has shown to be right (`certs.contract.unwrap_ed448`).
     """
 
     chain: tuple[bytes, ...] = field(repr=False)
@@ -96,6 +98,8 @@ class Provisioning:
     trust: ChainJudge
     roots: tuple[tuple[str, int], ...] = field(default=(), repr=False)
     lenient_aad: bool = False
+    agreement: x448.X448PrivateKey | None = field(default=None, repr=False)
+    experimental_x448: bool = False
 
     @property
     def pcid(self) -> str:
@@ -103,12 +107,19 @@ class Provisioning:
         return common_name(self.chain[0])
 
     @classmethod
-    def of(cls, identity: Identity) -> Provisioning:
+    def of(cls, identity: Identity, *, experimental_x448: bool = False) -> Provisioning:
         """A provisioning certificate kept as an identity of `certs`, with the roots it trusts."""
         trusted = identity.roots_for(Role.CPS)
         named = tuple((root.issuer.rfc4514_string(), root.serial_number) for root in trusted)
         judge = RootsJudge(Role.CPS, trusted, rules=identity.rules)
-        return cls(identity.chain, OwnKey(identity.key), judge, named)
+        return cls(
+            identity.chain,
+            OwnKey(identity.key),
+            judge,
+            named,
+            agreement=identity.agreement,
+            experimental_x448=experimental_x448,
+        )
 
 
 @dataclass(frozen=True, slots=True)

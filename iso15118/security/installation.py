@@ -6,10 +6,13 @@ belongs to the contract that came.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import x448
 
 from certs import ids, reading
-from certs.contract import Wrapped, unwrap_iso20
+from certs.contract import Unwrapped, Wrapped, unwrap_ed448, unwrap_iso20
 from certs.errors import CertsError
 from iso15118.errors import SecurityError
 from iso15118.messages.iso20.common import (
@@ -21,6 +24,7 @@ from iso15118.messages.iso20.common import (
     SignedCertificateChain,
     SignedInstallationData,
     SubCertificates,
+    X448_EncryptedPrivateKey,
 )
 from iso15118.messages.iso20.types import ListOfRootCertificateIDs, MessageHeader
 from iso15118.messages.xmldsig import Signature, X509IssuerSerial
@@ -94,20 +98,33 @@ def _unwrapped(data: SignedInstallationData, provisioning: Provisioning) -> Cont
     leaf = certificate(chain[0])
     if leaf is None or leaf_key(chain) is None:
         raise SecurityError("the contract certificate cannot be read")
-    wrapped = data.encrypted_private_key
-    if data.ecdh_curve is not EcdhCurve.SECP521 or not isinstance(wrapped, SECP521_EncryptedPrivateKey):
-        raise SecurityError(
-            f"keys wrapped on {data.ecdh_curve.value} by {type(wrapped).__name__} are not read"
-        )
     try:
-        found = unwrap_iso20(
-            Wrapped(data.dh_public_key, wrapped.value),
-            provisioning.key.private,  # type: ignore[arg-type]  # a key on another curve is refused there
-            provisioning.pcid,
-            leaf,
-            lenient_aad=provisioning.lenient_aad,
-        )
+        found = _opened(data, provisioning, leaf)
         emaid = ids.parse(ids.Kind.EMAID, reading.common_name(leaf.subject)).text
     except CertsError as error:
         raise SecurityError(f"the contract cannot be used: {error}") from None
     return Contract(emaid, chain, OwnKey(found.key))
+
+
+def _opened(data: SignedInstallationData, provisioning: Provisioning, leaf: x509.Certificate) -> Unwrapped:
+    """The key, by the curve it was wrapped on [V2G20-2487]."""
+    encrypted, pcid, lenient = data.encrypted_private_key, provisioning.pcid, provisioning.lenient_aad
+    wrapped = Wrapped(data.dh_public_key, encrypted.value)
+    match data.ecdh_curve, encrypted:
+        case EcdhCurve.SECP521, SECP521_EncryptedPrivateKey():
+            own: Any = provisioning.key.private  # on another curve it is refused there
+            return unwrap_iso20(wrapped, own, pcid, leaf, lenient_aad=lenient)
+        case EcdhCurve.X448, X448_EncryptedPrivateKey():
+            return unwrap_ed448(wrapped, _x448_key(provisioning), pcid, leaf, lenient_aad=lenient)
+    raise SecurityError(f"keys wrapped on {data.ecdh_curve.value} by {type(encrypted).__name__} are not read")
+
+
+def _x448_key(provisioning: Provisioning) -> x448.X448PrivateKey:
+    if not provisioning.experimental_x448:
+        raise SecurityError(
+            "keys wrapped on X448 are not read: that is an experiment, which `experimental_x448` of Provisioning "
+            "(`iso15118 vehicle --experimental-x448`) switches on"
+        )
+    if provisioning.agreement is None:
+        raise SecurityError("the key is wrapped on X448, and this vehicle has no X448 key (agreement.pem)")
+    return provisioning.agreement

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, x448
 
-from certs import reading
-from certs.contract import Wrapped, wrap_iso20
+from certs import agreement, reading
+from certs.contract import Wrapped, wrap_ed448, wrap_iso20
+from certs.curves import curve_of
 from certs.errors import CertsError
 from certs.identity import Identity
 from iso15118.control.evse import ContractRequest, ContractResponse
@@ -28,6 +31,7 @@ from iso15118.messages.iso20.common import (
     SECP521_EncryptedPrivateKey,
     SignedInstallationData,
     SubCertificates,
+    X448_EncryptedPrivateKey,
 )
 from iso15118.messages.iso20.types import MessageHeader, Processing, ResponseCode
 from iso15118.security.algorithms import ISO20, for_key
@@ -48,6 +52,10 @@ _SCALAR: Final = 65
 """Octets of an ephemeral key: 520 bits, always below the order of secp521r1, which has 521."""
 _GCM_IV: Final = 12
 _NOBODY: Final = bytes(8)
+_ENCRYPTED: Final = MappingProxyType[
+    EcdhCurve, type[SECP521_EncryptedPrivateKey] | type[X448_EncryptedPrivateKey]
+]({EcdhCurve.SECP521: SECP521_EncryptedPrivateKey, EcdhCurve.X448: X448_EncryptedPrivateKey})
+"""The element that carries the encrypted key, by the curve of the agreement [V2G20-2488]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,8 @@ class ProvisioningService:
     """Who signs (`cps`), which contracts wait for which vehicle (by PCID), who judges vehicles, time and randomness.
 
     `answer` may be called from `EvseController.install_contract`. It keeps nothing: which of several contracts is
-    meant follows from `attempt`.
+    meant follows from `attempt`. `experimental_x448`: contracts on Ed448 are handed out, their keys wrapped in a reading
+    of our own (`certs.contract.wrap_ed448`) that vehicles of others may not share.
     """
 
     cps: Identity = field(repr=False)
@@ -63,6 +72,7 @@ class ProvisioningService:
     vehicles: ChainJudge
     utc: Utc
     entropy: Entropy = field(repr=False)
+    experimental_x448: bool = False
 
     def answer(self, request: ContractRequest) -> ContractResponse:
         """The contract that is due; or a refusal that says why."""
@@ -92,7 +102,7 @@ class ProvisioningService:
         contract = held[request.attempt - 1]
         left = len(held) - request.attempt
         return ContractResponse(
-            encode(self._response(contract, key, judgement.identity, left), common_messages())
+            encode(self._response(contract, chain[0], judgement.identity, left), common_messages())
         )
 
     def _held(self, pcid: str, message: CertificateInstallationReq) -> tuple[Identity, ...]:
@@ -107,16 +117,9 @@ class ProvisioningService:
         return tuple(sorted_held[: message.maximum_contract_certificate_chains])
 
     def _response(
-        self, contract: Identity, receiver: ec.EllipticCurvePublicKey, pcid: str, left: int
+        self, contract: Identity, vehicle: bytes, pcid: str, left: int
     ) -> CertificateInstallationRes:
-        wrapped = self._wrapped(contract, receiver, pcid)
-        data = SignedInstallationData(
-            id=SIGNED_ID,
-            contract_certificate_chain=contract_chain(contract.chain),
-            ecdh_curve=EcdhCurve.SECP521,
-            dh_public_key=wrapped.dh_public_key,
-            encrypted_private_key=SECP521_EncryptedPrivateKey(value=wrapped.encrypted_key),
-        )
+        data = self._installation_data(contract, reading.certificate(vehicle), pcid)
         algorithms = for_key(self.cps.leaf.public_key(), ISO20)
         if algorithms is None:
             raise SecurityError("the service's own certificate is not of this protocol")
@@ -133,15 +136,61 @@ class ProvisioningService:
             remaining_contract_certificate_chains=left,
         )
 
-    def _wrapped(self, contract: Identity, receiver: ec.EllipticCurvePublicKey, pcid: str) -> Wrapped:
-        """The contract's key for this vehicle alone; the ephemeral key comes from the injected entropy."""
-        if not isinstance(contract.key, ec.EllipticCurvePrivateKey):
-            raise SecurityError("only contract keys on secp521r1 can be wrapped")
+    def _installation_data(
+        self, contract: Identity, vehicle: x509.Certificate, pcid: str
+    ) -> SignedInstallationData:
+        curve, wrapped = self._wrapped(contract, vehicle, pcid)
+        return SignedInstallationData(
+            id=SIGNED_ID,
+            contract_certificate_chain=contract_chain(contract.chain),
+            ecdh_curve=curve,
+            dh_public_key=wrapped.dh_public_key,
+            encrypted_private_key=_ENCRYPTED[curve](value=wrapped.encrypted_key),
+        )
+
+    def _wrapped(self, contract: Identity, vehicle: x509.Certificate, pcid: str) -> tuple[EcdhCurve, Wrapped]:
+        """The contract's key for this vehicle alone; both have to be on the same curve [V2G20-2487]."""
+        match contract.key, vehicle.public_key():
+            case ec.EllipticCurvePrivateKey() as key, ec.EllipticCurvePublicKey() as receiver:
+                return EcdhCurve.SECP521, self._wrapped_p521(key, receiver, pcid, contract.leaf)
+            case ed448.Ed448PrivateKey() as key, ed448.Ed448PublicKey():
+                return EcdhCurve.X448, self._wrapped_x448(key, vehicle, pcid, contract.leaf)
+        own, its = (_curve_name(each) for each in (contract.leaf, vehicle))
+        raise SecurityError(
+            f"the contract is on {own} and the vehicle's provisioning certificate on {its}: its key can only be wrapped "
+            "for a vehicle on the same curve"
+        )
+
+    def _wrapped_p521(
+        self,
+        key: ec.EllipticCurvePrivateKey,
+        receiver: ec.EllipticCurvePublicKey,
+        pcid: str,
+        leaf: x509.Certificate,
+    ) -> Wrapped:
+        """The ephemeral key comes from the injected entropy."""
         scalar = max(1, int.from_bytes(self.entropy(_SCALAR)))
         ephemeral = ec.derive_private_key(scalar, ec.SECP521R1())
-        return wrap_iso20(
-            contract.key, receiver, pcid, contract.leaf, ephemeral=ephemeral, iv=self.entropy(_GCM_IV)
-        )
+        return wrap_iso20(key, receiver, pcid, leaf, ephemeral=ephemeral, iv=self.entropy(_GCM_IV))
+
+    def _wrapped_x448(
+        self, key: ed448.Ed448PrivateKey, vehicle: x509.Certificate, pcid: str, leaf: x509.Certificate
+    ) -> Wrapped:
+        if not self.experimental_x448:
+            raise SecurityError(
+                "contracts on ed448 are not handed out, only those on secp521r1: wrapping their keys is an experiment, "
+                "which `experimental_x448` of ProvisioningService (`iso15118 charger --experimental-x448`) switches on"
+            )
+        receiver = agreement.public_key_of(vehicle)
+        if receiver is None:
+            raise SecurityError("the vehicle's provisioning certificate on ed448 has no X448 key")
+        ephemeral = x448.X448PrivateKey.from_private_bytes(self.entropy(agreement.KEY_OCTETS))
+        return wrap_ed448(key, receiver, pcid, leaf, ephemeral=ephemeral, iv=self.entropy(_GCM_IV))
+
+
+def _curve_name(found: x509.Certificate) -> str:
+    curve = curve_of(found.public_key())
+    return curve.name if curve is not None else "another curve"
 
 
 def _plain(emaid: str) -> str:

@@ -6,6 +6,7 @@ import datetime
 import functools
 from dataclasses import dataclass, field, replace
 
+from certs.curves import ED448
 from certs.identity import Identity
 from certs.pki import TestPki
 from certs.profiles import Role
@@ -23,7 +24,8 @@ from iso15118.security.provisioning import BackEnd, ProvisioningService
 class PlugAndCharge:
     """Who trusts whom, what the car holds, and the contracts that wait for it (None: none can be fetched).
 
-    `confirm_meter_every`: charge loops after which the car signs the meter reading, 0: never.
+    `confirm_meter_every`: charge loops after which the car signs the meter reading, 0: never. `experimental_x448`: those
+    that wait on Ed448 are handed out, as in `ProvisioningService`.
     """
 
     trust: StationTrust
@@ -31,6 +33,7 @@ class PlugAndCharge:
     cps: Identity | None = field(default=None, repr=False)
     waiting: tuple[Identity, ...] = field(default=(), repr=False)
     confirm_meter_every: int = 5
+    experimental_x448: bool = False
 
     def back_end(self, entropy: Entropy) -> BackEnd | None:
         """The provisioning service behind the station, whose chance is `entropy`."""
@@ -43,28 +46,36 @@ class PlugAndCharge:
             vehicles=vehicles,
             utc=lambda: EPOCH_S,
             entropy=entropy,
+            experimental_x448=self.experimental_x448,
         )
         return service.answer
 
 
 @functools.cache
-def contract_pki() -> TestPki:
+def contract_pki(curve: str = "") -> TestPki:
     """The PKI everything comes from, one for the whole process, valid at the time every world begins."""
-    return TestPki(datetime.datetime.fromtimestamp(EPOCH_S, datetime.UTC), seed="contracts")
+    at = datetime.datetime.fromtimestamp(EPOCH_S, datetime.UTC)
+    return TestPki(at, curve=curve, seed="contracts")
 
 
 @functools.cache
-def plug_and_charge(*, install: bool = False) -> PlugAndCharge:
-    """A car with a contract, or (`install`) one that has none and fetches one over the station."""
-    pki = contract_pki()
+def plug_and_charge(*, install: bool = False, curve: str = "") -> PlugAndCharge:
+    """A car with a contract, or (`install`) one that has none and fetches one over the station.
+
+    On `curve`, empty: secp521r1. To fetch a contract on ed448 is an experiment, which both sides join.
+    """
+    pki, experiment = contract_pki(curve), curve == ED448.name
     trust = StationTrust(
         RootsJudge(Role.CONTRACT, pki.roots[Role.MO_ROOT]),
         RootsJudge(Role.PROVISIONING, pki.roots[Role.OEM_ROOT]),
     )
-    contract, provisioning = pki.contract(), Provisioning.of(pki.provisioning())
+    contract = pki.contract()
+    provisioning = Provisioning.of(pki.provisioning(), experimental_x448=experiment)
     if not install:
         return PlugAndCharge(trust, Wallet((Contract.of(contract),), provisioning))
-    return PlugAndCharge(trust, Wallet((), provisioning), pki.cps(), (contract,))
+    return PlugAndCharge(
+        trust, Wallet((), provisioning), pki.cps(), (contract,), experimental_x448=experiment
+    )
 
 
 def station_taking(pnc: PlugAndCharge, config: SeccConfig) -> SeccConfig:

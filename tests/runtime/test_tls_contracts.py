@@ -22,21 +22,25 @@ from iso15118.security.provisioning import ProvisioningService
 pytestmark = [pytest.mark.asyncio, pytest.mark.runtime]
 
 
-async def test_a_contract_is_fetched_kept_and_pays_the_next_time(nothing_left):
-    """Plug & Charge over TLS from end to end: installed in the first session, used at once in the second."""
-    pki = tree()
-    provisioning = pki.provisioning()
-    own = Provisioning.of(provisioning)
+@pytest.mark.parametrize("curve", ["secp521r1", "ed448"])
+async def test_a_contract_is_fetched_kept_and_pays_the_next_time(curve, nothing_left):
+    """Plug & Charge over TLS from end to end: installed in the first session, used at once in the second.
+
+    On Ed448, TLS included, it is an experiment, which both sides join.
+    """
+    pki = tree(curve)
+    own = Provisioning.of(pki.provisioning(), experimental_x448=True)
     service = ProvisioningService(
         cps=pki.cps(),
         contracts={own.pcid: (pki.contract(),)},
         vehicles=RootsJudge(Role.PROVISIONING, pki.secc().roots_for(Role.PROVISIONING)),
         utc=time.time,
         entropy=os.urandom,
+        experimental_x448=True,
     )
     asked, stored = [], []
     means = {"authorization": ("PnC",)}
-    async with station(**means, certificate_installation=True) as (charger, bench, seen):
+    async with station(pki.secc(), **means, certificate_installation=True) as (charger, bench, seen):
 
         async def install(question):
             return service.answer(question)

@@ -217,8 +217,8 @@ class EcdhCurve(V2GEnum, schema_name="ecdhCurveType"):
     X448 = "X448"
 
 
-# 04, x, y on P-521; X448 keys are 57 octets
-DhPublicKey = Annotated[bytes, Binary("base64Binary", 133, 133, "dhPublicKeyType")]
+# 04, x, y on P-521. 04 and u on X448: 57 octets and no filler [V2G20-2495], which the schema does not know.
+DhPublicKey = Annotated[bytes, Binary("base64Binary", 133, 133, "dhPublicKeyType", (57,))]
 # IV 12, scalar 66, tag 16
 Secp521WrappedKey = Annotated[bytes, Binary("base64Binary", 94, 94, "secp521_EncryptedPrivateKeyType")]
 # IV 12, scalar 56, tag 16

@@ -172,6 +172,24 @@ def test_renew(made, capsys):
         assert (after != leaf) == (name in ("secc", "cps"))
 
 
+def test_the_second_key_of_a_car_on_ed448_is_shown_checked_and_renewed(tmp_path, capsys):
+    folder = tmp_path / "pki"
+    pki("init", folder, "--curve", "ed448", "--unencrypted-keys")
+    capsys.readouterr()
+    assert pki("show", folder / "provisioning") == OK
+    assert "with an X448 key that receives contract keys" in capsys.readouterr().out
+    before = Identity.load(folder / "provisioning").agreement.private_bytes_raw()
+    assert pki("renew", folder, "--within", 10_000) == OK
+    after = Identity.load(folder / "provisioning").agreement.private_bytes_raw()
+    assert before != after
+    other = tmp_path / "other"
+    assert pki("issue", folder, "provisioning", "--out", other, "--unencrypted-keys") == OK
+    assert pki("check", folder) == OK
+    (other / "agreement.pem").replace(folder / "provisioning" / "agreement.pem")
+    assert pki("check", folder) == FAILED
+    assert "the key to agree with is not the certificate's" in capsys.readouterr().out
+
+
 def test_renewal_keeps_keys_in_the_clear_where_they_were(tmp_path):
     pki("init", tmp_path / "pki", "--unencrypted-keys")
     pki("renew", tmp_path / "pki", "--within", 10_000, at=LATER)

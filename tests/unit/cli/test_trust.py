@@ -239,6 +239,58 @@ def test_a_contract_is_fetched_in_the_lab(hardware, pki, tmp_path):
     assert "PRIVATE" not in station.read_text() + car.read_text()
 
 
+@in_lab
+@pytest.mark.runtime
+@pytest.mark.parametrize("joins", [("charger", "vehicle"), ("charger",), ("vehicle",)])
+def test_a_contract_on_ed448_is_fetched_in_the_lab_where_both_join(joins, tmp_path):
+    station, car = tmp_path / "station.jsonl", tmp_path / "car.jsonl"
+    assert main(["pki", "init", str(tmp_path / "pki"), "--curve", "ed448"]) == 0
+    secc, evcc = patience(tmp_path)
+    common = f"--pki {tmp_path}/pki --install --authorization PnC --once --json"
+    switch = {name: "--experimental-x448" if name in joins else "" for name in ("charger", "vehicle")}
+    done = lab_sh(
+        f"{PROGRAM} charger --interface vse {secc} {common} {switch['charger']} > {station} & "
+        f"{PROGRAM} vehicle --interface vev {evcc} {common} {switch['vehicle']} --loops 3 > {car}; "
+        "ev=$?; wait $!; echo station=$? vehicle=$ev"
+    )
+    *_, codes = done.stdout.splitlines()
+    decisions = {}
+    for name, file in (("charger", station), ("vehicle", car)):
+        told = [json.loads(line) for line in file.read_text().splitlines()]
+        decisions[name] = " ".join(e["why"] for e in told if e["event"] == "Decision")
+    if len(joins) == 2:
+        assert codes == "station=0 vehicle=0", done.stderr
+        assert "a contract of DETST, not stored: it serves this session alone" in decisions["vehicle"]
+    else:
+        assert codes != "station=0 vehicle=0"
+        (refusing,) = {"charger", "vehicle"} - {*joins}
+        assert "--experimental-x448" in decisions[refusing]
+    assert "PRIVATE" not in station.read_text() + car.read_text()
+
+
+def test_the_experiment_is_switched_on_in_so_many_words(pki, tmp_path):
+    TestPki(NOW, curve="ed448").write(tmp_path / "pki")
+    for arguments, wanted in (((), False), (("--experimental-x448",), True)):
+        given = options("--pki", tmp_path / "pki", "--install", *arguments)
+        with trust.security(given, "EVCC", insecure=False) as security:
+            held = security.wallet.provisioning
+            assert (held.experimental_x448, held.agreement is not None) == (wanted, True)
+        assert trust.back_end(given).__self__.experimental_x448 is wanted
+    with pytest.raises(UsageError, match=r"--experimental-x448 is about contracts.*--install"):
+        trust.back_end(options("--pki", pki, "--experimental-x448"))
+
+
+def test_the_library_of_the_experiment_is_missed_before_a_car_drives(pki, monkeypatch):
+    monkeypatch.setitem(sys.modules, "Crypto.PublicKey", None)
+    with (
+        pytest.raises(UsageError, match=r"--experimental-x448: .*iso15118-stack\[x448\]"),
+        trust.security(options("--pki", pki, "--experimental-x448"), "EVCC", insecure=False),
+    ):
+        pass
+    with trust.security(options("--pki", pki), "EVCC", insecure=False) as security:
+        assert security.wallet.provisioning is not None
+
+
 @pytest.mark.parametrize("command", ["charger", "vehicle"])
 def test_installing_needs_a_whole_pki(command, pki, capsys):
     arguments = [
