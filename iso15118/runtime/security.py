@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from iso15118.security.contracts import Wallet
     from iso15118.security.plug_and_charge import StationTrust
     from iso15118.tls.engine import TlsFacts
+    from iso15118.tls.identity import Identity as Shown
     from iso15118.tls.identity import StatusCheck, TlsSettings
     from iso15118.tls.machine import TlsMachine
     from iso15118.tls.profile import TlsProfile
@@ -51,7 +52,9 @@ class Security:
     certificate where a fresh one is fetched from time to time; None: the one of the identity. `key_log` is told the
     secrets of every connection, for debugging alone. `handshake_s` (s) and `half_open` limit what strangers may hold.
     `trust` (charger) judges contracts in Plug & Charge; None: those that end at the MO and V2G roots of the identity.
-    `wallet` (vehicle) holds contracts and what new ones are fetched with.
+    `wallet` (vehicle) holds contracts and what new ones are fetched with. `others` (charger) are identities that end at
+    further roots, each shown to vehicles that name its root [V2G20-1007]; whom the station trusts is said by the first
+    alone, which `staple` is about as well.
     """
 
     identity: Identity
@@ -63,6 +66,7 @@ class Security:
     half_open: int = HALF_OPEN
     trust: StationTrust | None = field(default=None, repr=False)
     wallet: Wallet | None = field(default=None, repr=False)
+    others: tuple[Identity, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.handshake_s <= 0:
@@ -88,6 +92,7 @@ def demand(role: Role, security: Security | None, *, insecure: bool, who: str) -
             raise ConfigError("identity", _missing(role))
         return
     _check_identity(role, security.identity)
+    _check_others(role, security)
     if security.key_log is not None:
         _LOG.warning(
             "%s: the SECRETS OF EVERY TLS CONNECTION ARE WRITTEN DOWN (key log). Never in service", who
@@ -136,7 +141,6 @@ def settings(role: Role, security: Security, utc: Utc) -> TlsSettings:
     from certs import checks, reading
     from certs.chain import DEFAULT, NO_EVIDENCE, Mode
     from certs.profiles import Role as Owner
-    from iso15118.tls.identity import Identity as Shown
     from iso15118.tls.identity import TlsSettings, accept_status
 
     def clock() -> datetime.datetime:
@@ -151,16 +155,21 @@ def settings(role: Role, security: Security, utc: Utc) -> TlsSettings:
         peer, check_chain = Owner.SECC, checks.of_stations(own, clock, policy)
         check_status = checks.of_staples(own, clock, policy.revocation or Mode.HARD)
     status = own.status if security.staple is None else security.staple()
-    profile = _profile(own)
     return TlsSettings(
-        identities=(Shown(own.chain, own.key, own.root, status, profile),),
+        identities=(_shown(own, status), *(_shown(other, other.status) for other in security.others)),
         roots=tuple(reading.der(root) for root in own.roots_for(peer)),
-        profiles=(profile,),
+        profiles=(_profile(own),),
         check_chain=check_chain,
         check_status=check_status,
         key_log=security.key_log,
         handshake_s=security.handshake_s,
     )
+
+
+def _shown(own: Identity, status: bytes) -> Shown:
+    from iso15118.tls.identity import Identity as Shown
+
+    return Shown(own.chain, own.key, own.root, status, _profile(own))
 
 
 def _revocation_known(security: Security, policy: Policy) -> Policy:
@@ -202,20 +211,36 @@ def _check_identity(role: Role, identity: Identity) -> None:
         )
 
 
+def _check_others(role: Role, security: Security) -> None:
+    if security.others and role == "EVCC":
+        raise ConfigError("others", "a vehicle shows one identity; accepted: none")
+    for other in security.others:
+        _check_identity(role, other)
+        if _profile(other) is not _profile(security.identity):
+            raise ConfigError(
+                "others", "one is of another profile than the first; accepted: one profile for all"
+            )
+
+
 def _remarks(role: Role, security: Security) -> Iterator[str]:
     """What will keep peers away, or should be known."""
+    if role == "SECC" and security.evidence is None:
+        yield "nothing is known about revoked vehicles; a public station has to know"
+    yield from _remarks_on(role, security.identity, security.staple)
+    for other in security.others:
+        yield from _remarks_on(role, other, None)
+
+
+def _remarks_on(role: Role, own: Identity, staple: Callable[[], bytes] | None) -> Iterator[str]:
     from certs import ocsp
 
-    own, now = security.identity, datetime.datetime.now(datetime.UTC)
-    until = own.leaf.not_valid_after_utc
+    now, until = datetime.datetime.now(datetime.UTC), own.leaf.not_valid_after_utc
     if now > until:
         yield f"its own certificate ended on {until}: every peer will refuse it. Renew it"
     elif now < own.leaf.not_valid_before_utc:
         yield f"its own certificate begins on {own.leaf.not_valid_before_utc}: look at the clock"
     if role == "SECC":
-        if security.evidence is None:
-            yield "nothing is known about revoked vehicles; a public station has to know"
-        response = own.status if security.staple is None else security.staple()
+        response = own.status if staple is None else staple()
         issuer = own.certificates[1] if len(own.certificates) > 1 else own.leaf
         status = ocsp.check(response, own.leaf, issuer, now)
         if status.kind is not ocsp.Revocation.GOOD:
@@ -229,11 +254,12 @@ def _try_out(role: Role, security: Security) -> None:
 
     made = settings(role, security, time.time)
     try:
-        Engine(made, made.identities[0], made.profiles[0], server=role == "SECC", utc=time.time)
+        for shown in made.identities:
+            Engine(made, shown, made.profiles[0], server=role == "SECC", utc=time.time)
     except TlsError:
         raise
     except Exception as error:
-        what = type(security.identity.key).__name__
+        what = type(shown.key).__name__
         raise ConfigError(
             "identity", f"the TLS library cannot use its key ({what}) or certificates: {error}"
         ) from error

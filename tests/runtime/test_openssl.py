@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
+import functools
 import re
 import shutil
 import socket
@@ -14,8 +16,10 @@ from test_tls import car, station, tree
 
 from certs import reading
 from certs.curves import curve_of
+from certs.pki import TestPki
 from certs.profiles import Role
 from iso15118.runtime.events import Disconnected
+from iso15118.runtime.security import Security
 from iso15118.tls.events import TlsEstablished, TlsFailed
 
 OPENSSL = shutil.which("openssl")
@@ -162,6 +166,34 @@ async def test_s_client_without_a_certificate_is_refused(files):
         await until(lambda: seen.of(Disconnected))
     assert "did not return a certificate" in seen.of(TlsFailed)[0].reason
     assert "certificate required" in text or "Verify return code: 0" in text
+
+
+@functools.cache
+def foreign():
+    """A PKI with another V2G root."""
+    return TestPki(datetime.datetime.now(datetime.UTC), organisation="Elsewhere")
+
+
+@pytest.mark.req("V2G20-1007")
+@pytest.mark.parametrize("names", ["own", "foreign", "none", "both"])
+async def test_regression_03_a_vehicle_is_shown_the_chain_that_ends_at_a_root_it_names(tmp_path, names):
+    own, theirs = tree().secc(), foreign().secc()
+    tree().vehicle().write(tmp_path / "vehicle", unencrypted=True)
+    roots = {"own": own.certificates, "foreign": theirs.certificates}
+    for name, pki in (("own", tree()), ("foreign", foreign())):
+        roots[name] = pki.vehicle().roots_for(Role.SECC)
+    asked = {"none": (), "both": (*roots["foreign"], *roots["own"])}.get(names) or roots.get(names, ())
+    (tmp_path / "named.pem").write_bytes(reading.pem(asked))
+    (tmp_path / "vehicle" / "chain-only.pem").write_bytes(reading.pem(tree().vehicle().certificates[1:]))
+    (tmp_path / "vehicle" / "trusted.pem").write_bytes(reading.pem((*roots["own"], *roots["foreign"])))
+    more = ["-requestCAfile", tmp_path / "named.pem"] if asked else []
+    async with station(Security(own, others=(theirs,))) as (charger, _, seen):
+        text = await client(charger, tmp_path / "vehicle", *more)
+        await until(lambda: seen.of(Disconnected))
+    assert "Verify return code: 0 (ok)" in text
+    assert "Cert Status: good" in text, "each chain has its own staple"
+    shown_by = "Elsewhere" if names == "foreign" else "Test"
+    assert f"depth=3 CN = V2G Root CA, O = {shown_by}\n" in text
 
 
 @contextlib.asynccontextmanager
