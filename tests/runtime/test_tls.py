@@ -24,7 +24,7 @@ from iso15118.errors import ConfigError, DiscoveryError
 from iso15118.events import CommandIssued, EndReason, MessageReceived, SessionEnded
 from iso15118.runtime.charger import Charger
 from iso15118.runtime.events import ChargerListening, Connected, ConnectionRefused, Disconnected
-from iso15118.runtime.security import Security, demand
+from iso15118.runtime.security import Security
 from iso15118.runtime.sinks import Memory
 from iso15118.runtime.vehicle import Vehicle
 from iso15118.tls.errors import TlsError
@@ -125,20 +125,6 @@ async def test_session_after_session_and_a_new_identity_between():
 
 
 @pytest.mark.req("V2G20-2433")
-@pytest.mark.parametrize(
-    ("role", "others", "told"),
-    [
-        ("EVCC", lambda: (tree().vehicle(),), "a vehicle shows one identity"),
-        ("SECC", lambda: (tree().vehicle(),), "role vehicle"),
-        ("SECC", lambda: (tree("secp256r1").secc(),), "one profile for all"),
-    ],
-)
-async def test_further_identities_are_looked_at(role, others, told):
-    first = tree().secc() if role == "SECC" else tree().vehicle()
-    with pytest.raises(ConfigError, match=told):
-        demand(role, Security(first, others=others()), insecure=False, who="test")
-
-
 async def test_what_is_known_of_revoked_vehicles_counts():
     good, revoked = tree().vehicle(), tree().vehicle(defect="revoked")
     known = Security(tree().secc(), evidence=lambda: Evidence(ocsp=(good.status, revoked.status)))
