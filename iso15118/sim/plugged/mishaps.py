@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from hal.virtual.faults import FAULTS, FaultSwitch
+from iso15118.control.common import Wish
 from iso15118.sim.faults import Fault, Kind, Kinds, Parameter
 from iso15118.sim.powerline.config import EVSE_MODEM
 from iso15118.sim.powerline.medium import Port
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 ROGUE_MAC: Final = bytes.fromhex("0200000bad00")
 NEIGHBOUR_MAC: Final = bytes.fromhex("02000000e5e1")
+AWAKE_S: Final = 1.0
+"""How long a station says that there is energy again: a change of level, no lasting one."""
 HARDWARE_AT: Final = Parameter("at", 20.0, 0.1, 30.0)
 
 
@@ -58,6 +61,9 @@ _MISHAPS: Final = {
     "tcp_chunks": Kind("tcp", "writes arrive in odd pieces", (Parameter("octets", 7, 1, 20),)),
     "tcp_reset": Kind("tcp", "the connection is gone for both sides", (_at(2.0),)),
     "computer_stops": Kind("computer", "one side's computer stops, without a word", (_at(), _SIDE)),
+    "station_pauses": Kind(
+        "operator", "there is no energy for a while", (_at(), Parameter("seconds", 10.0, 0.5, 40.0))
+    ),
     "unplug": Kind("person", "the connector is pulled, by force if it is locked", (_at(),)),
     "replug": Kind("person", "pulled, and plugged in again", (_at(), Parameter("seconds", 2.0, 0.5, 10.0))),
 }
@@ -168,6 +174,16 @@ def _computer_stops(world: PluggedWorld, mishap: Fault) -> None:
     world.broken.append(mishap)
 
 
+def _station_pauses(world: PluggedWorld, mishap: Fault) -> None:
+    world.hal_evse.wish = Wish.PAUSE
+    world.later(mishap.number("seconds"), _station_goes_on, world)
+
+
+def _station_goes_on(world: PluggedWorld) -> None:
+    world.hal_evse.wish, world.hal_evse.wake = None, True
+    world.later(AWAKE_S, setattr, world.hal_evse, "wake", False)
+
+
 def _unplug(world: PluggedWorld, mishap: Fault) -> None:  # noqa: ARG001
     world.unplug()
 
@@ -206,6 +222,7 @@ ACTS: Final = MappingProxyType(
         "tcp_chunks": _tcp_chunks,
         "tcp_reset": _tcp_reset,
         "computer_stops": _computer_stops,
+        "station_pauses": _station_pauses,
         "unplug": _unplug,
         "replug": _replug,
     }
