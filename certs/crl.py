@@ -1,9 +1,9 @@
-"""Certificate revocation lists: made for tests, judged for real."""
+"""Certificate revocation lists: made for tests, judged for real, kept fresh."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from cryptography import x509
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certs import reading
 from certs.errors import CertsError, demand_aware
 from certs.issue import Authority, digest_of
-from certs.ocsp import MAX_WINDOW, SKEW, Revocation, Status
+from certs.ocsp import ALWAYS, MAX_WINDOW, NEVER, SKEW, Revocation, Status
 
 MAX_OCTETS: Final = 1_048_576
 
@@ -87,3 +87,56 @@ def _problem(found: x509.CertificateRevocationList, issuer: x509.Certificate, at
     if found.next_update_utc - found.last_update_utc > MAX_WINDOW:
         return "it claims to be valid for more than a week"
     return ""
+
+
+class ListCache:
+    """The lists at some addresses, the newest of each. It asks for a new one at half of the old one's validity.
+
+    Whose signature a list has to carry is not known before a chain is judged by it (`check`): what is looked at here is
+    that it is a list, valid now, and not older than what is kept.
+    """
+
+    def __init__(self, urls: Iterable[str]) -> None:
+        self._urls = tuple(dict.fromkeys(urls))
+        self._kept: dict[str, tuple[bytes, datetime.datetime, datetime.datetime]] = {}
+
+    @property
+    def kept(self) -> tuple[bytes, ...]:
+        """Every list that is there (DER)."""
+        return tuple(octets for octets, _, _ in self._kept.values())
+
+    def due(self, at: datetime.datetime) -> tuple[str, ...]:
+        """The addresses that should be asked now."""
+        return tuple(url for url in self._urls if self._due_at(url) <= demand_aware(at))
+
+    def due_at(self) -> datetime.datetime:
+        """When the next list is due; the earliest time there is where one is missing, the latest for no addresses."""
+        return min(map(self._due_at, self._urls), default=NEVER)
+
+    def store(self, url: str, octets: bytes, at: datetime.datetime) -> str:
+        """Keep a list that came from an address; why not, where it is of no use. Never raises for its content."""
+        if len(octets) > MAX_OCTETS:
+            return f"{len(octets)} octets, more than {MAX_OCTETS}"
+        try:
+            since, until = reading.guarded("CRL", lambda: _validity(octets))
+        except CertsError as error:
+            return error.cause
+        if until is None or until < demand_aware(at):
+            return f"it was valid until {until}"
+        if since > at + SKEW:
+            return f"its time {since} lies in the future"
+        if url in self._kept and since < self._kept[url][1]:
+            return f"it is older than the one that is kept: {since}"
+        self._kept[url] = (octets, since, until)
+        return ""
+
+    def _due_at(self, url: str) -> datetime.datetime:
+        if url not in self._kept:
+            return ALWAYS
+        _, since, until = self._kept[url]
+        return since + (until - since) / 2
+
+
+def _validity(octets: bytes) -> tuple[datetime.datetime, datetime.datetime | None]:
+    found = x509.load_der_x509_crl(octets)
+    return found.last_update_utc, found.next_update_utc

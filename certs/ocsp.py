@@ -29,6 +29,9 @@ MAX_WINDOW: Final = datetime.timedelta(days=7)
 """Longest time between thisUpdate and nextUpdate."""
 SKEW: Final = datetime.timedelta(minutes=5)
 """How far the responder's clock may be ahead of ours."""
+ALWAYS: Final = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+NEVER: Final = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+"""The earliest and the latest time there is."""
 _HASHES: Final = MappingProxyType(
     {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 )
@@ -202,15 +205,28 @@ class StapleCache:
         return tuple(query for query in queries if query.url)
 
     def due_at(self) -> datetime.datetime:
-        """When the next response is due; the earliest time there is where one is missing."""
-        return min((self._due_at(i) for i in range(len(self._pairs))), default=_NEVER)
+        """When the next response is due; the earliest time there is where one is missing, the latest for nobody to ask."""
+        asked = (i for i, (certificate, _) in enumerate(self._pairs) if responder_url(certificate))
+        return min(map(self._due_at, asked), default=NEVER)
 
     def store(self, query: Query, response: bytes, at: datetime.datetime) -> Status:
-        """Judge an answer; a good one, or one that says revoked, replaces what is kept."""
+        """Judge an answer; a good one, or one that says revoked, replaces what is kept, unless that is newer.
+
+        A response that is valid still, but was given before the one that is kept, is a replay: it proves nothing.
+        """
         index = self._pairs.index((query.certificate, query.issuer))
         status = check(response, query.certificate, query.issuer, at)
-        if status.kind in (Revocation.GOOD, Revocation.REVOKED):
-            self._kept[index] = (response, status)
+        if status.kind not in (Revocation.GOOD, Revocation.REVOKED):
+            return status
+        _, known = self._kept.get(index, (b"", None))
+        if (
+            known is not None
+            and known.since is not None
+            and status.since is not None
+            and status.since < known.since
+        ):
+            return _invalid(f"it is older than the one that is kept: {status.since}")
+        self._kept[index] = (response, status)
         return status
 
     def staples(self, at: datetime.datetime) -> tuple[bytes, ...]:
@@ -224,9 +240,5 @@ class StapleCache:
     def _due_at(self, index: int) -> datetime.datetime:
         _, status = self._kept.get(index, (b"", None))
         if status is None or status.since is None or status.until is None:
-            return _ALWAYS
+            return ALWAYS
         return status.since + (status.until - status.since) / 2
-
-
-_ALWAYS: Final = datetime.datetime.min.replace(tzinfo=datetime.UTC)
-_NEVER: Final = datetime.datetime.max.replace(tzinfo=datetime.UTC)

@@ -15,7 +15,7 @@ import argparse
 import asyncio
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from iso15118.cli import endpoint, hardware, trust
@@ -27,12 +27,16 @@ if TYPE_CHECKING:
     from iso15118.runtime.security import Security
 
 
+Serve = Callable[[argparse.Namespace, "SeccConfig", "Security | None"], Awaitable[int]]
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `iso15118 charger`."""
     endpoint.add_common_options(parser)
     trust.add_authorization(
         parser, "let the car of --pki fetch the contract of --pki; a back end for laboratories"
     )
+    trust.add_feed(parser)
     hardware.add_options(parser)
     parser.add_argument("--port", type=int, default=0, metavar="N", help="TCP port (default: a free one)")
     parser.add_argument(
@@ -54,9 +58,21 @@ def run(args: argparse.Namespace) -> int:
     endpoint.enable_log()
     try:
         with trust.security(args, "SECC", insecure=config.insecure_no_tls) as security:
-            return asyncio.run(serve(args, config, security))
+            return asyncio.run(_with_feed(serve, args, config, security))
     except asyncio.CancelledError:
         return FAILED
+
+
+async def _with_feed(
+    serve: Serve, args: argparse.Namespace, config: SeccConfig, security: Security | None
+) -> int:
+    """Serve, and fetch what is known about revocation where that is wanted."""
+    security, feed = trust.feed(args, security)
+    if feed is None:
+        return await serve(args, config, security)
+    await feed.refresh()  # the first car shall not find an old one
+    async with endpoint.in_background(feed.run()):
+        return await serve(args, config, security)
 
 
 def _config(args: argparse.Namespace) -> SeccConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from iso15118.events import Role
 if TYPE_CHECKING:
     from certs.chain import Evidence, Policy
     from certs.identity import Identity
+    from iso15118.runtime.revocation import RevocationFeed
     from iso15118.runtime.security import Security
     from iso15118.security.contracts import Wallet
     from iso15118.security.provisioning import BackEnd
@@ -92,6 +94,43 @@ def security(args: argparse.Namespace, role: Role, *, insecure: bool) -> Iterato
             key_log=key_log,
             wallet=_wallet(args) if role == "EVCC" else None,
         )
+
+
+def add_feed(parser: argparse.ArgumentParser) -> None:
+    """What a charger fetches about revocation."""
+    parser.add_argument(
+        "--fetch-staple",
+        action="store_true",
+        help="fetch the OCSP response for the own certificate from where that says, and keep it fresh",
+    )
+    parser.add_argument(
+        "--crl",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="fetch a CRL about vehicles from URL, and keep it fresh; may be repeated",
+    )
+
+
+def feed(args: argparse.Namespace, given: Security | None) -> tuple[Security | None, RevocationFeed | None]:
+    """What --fetch-staple and --crl say: the same with what is fetched, and what fetches. UsageError without --pki."""
+    if not (args.fetch_staple or args.crl):
+        return given, None
+    if given is None:
+        raise UsageError("--fetch-staple and --crl are about TLS, which needs certificates: --pki DIR")
+    from certs.chain import Evidence
+    from iso15118.runtime.revocation import RevocationFeed
+
+    fetching = RevocationFeed(given.identity, lists=args.crl)
+    known = given.evidence or Evidence
+
+    def evidence() -> Evidence:
+        files, fetched = known(), fetching.evidence()
+        return Evidence(files.ocsp, (*files.crls, *fetched.crls))
+
+    staple = fetching.staple if args.fetch_staple else given.staple
+    heard = evidence if args.crl else given.evidence
+    return dataclasses.replace(given, staple=staple, evidence=heard), fetching
 
 
 def add_authorization(parser: argparse.ArgumentParser, installs: str) -> None:
