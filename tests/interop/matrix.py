@@ -57,7 +57,7 @@ def main() -> int:
 def run(cases: list[ecog.Case], chosen: argparse.Namespace) -> int:
     """Run and report; the exit code says whether all sessions were right."""
     if not chosen.json:
-        head = f"{'session':<30}{'result':<8}{'s':>6}{'messages':>10}"
+        head = f"{'session':<32}{'result':<8}{'s':>6}{'messages':>10}"
         print(f"{head}{'slowest turn ms: ours':>23}{'theirs':>8}  why")
     bad = 0
     for _ in range(chosen.runs):
@@ -74,7 +74,7 @@ def run(cases: list[ecog.Case], chosen: argparse.Namespace) -> int:
 def as_line(row: dict[str, Any]) -> str:
     """One line of the table."""
     verdict = "ok" if row["ok"] else "FAIL"
-    head = f"{row['case']:<30}{verdict:<8}{row['seconds']:>6}{row['messages']:>10}"
+    head = f"{row['case']:<32}{verdict:<8}{row['seconds']:>6}{row['messages']:>10}"
     return f"{head}{row['slowest_ms']:>23}{row['peer_slowest_ms']:>8}  {'; '.join(row['faults'])}"
 
 
