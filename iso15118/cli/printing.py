@@ -210,7 +210,16 @@ def _rare(event: ev.Event) -> str:
             detail = f": {event.detail}" if event.detail else ""
             return f"ended    {event.reason.value}{blame}{detail}"
         case _:
-            return _foreign(event)
+            return _pause(event) or _foreign(event)
+
+
+def _pause(event: ev.Event) -> str:
+    match event:
+        case ev.SessionPaused():
+            return "kept     what the session needs to go on"
+        case ev.PauseEnded(resumed=resumed):
+            return f"pause    over: {'the session goes on' if resumed else 'another session has begun'}"
+    return ""
 
 
 def _foreign(event: ev.Event) -> str:

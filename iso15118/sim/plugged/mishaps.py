@@ -62,7 +62,9 @@ _MISHAPS: Final = {
     "tcp_reset": Kind("tcp", "the connection is gone for both sides", (_at(2.0),)),
     "computer_stops": Kind("computer", "one side's computer stops, without a word", (_at(), _SIDE)),
     "station_pauses": Kind(
-        "operator", "there is no energy for a while", (_at(), Parameter("seconds", 10.0, 0.5, 40.0))
+        "operator",
+        "there is no energy for a while",
+        (Parameter("at", 6.0, 2.0, 16.0), Parameter("seconds", 10.0, 0.5, 40.0)),
     ),
     "unplug": Kind("person", "the connector is pulled, by force if it is locked", (_at(),)),
     "replug": Kind("person", "pulled, and plugged in again", (_at(), Parameter("seconds", 2.0, 0.5, 10.0))),

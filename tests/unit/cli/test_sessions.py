@@ -127,6 +127,14 @@ def test_simulate_from_plug_to_unplug(run):
     assert out.count("ok  seed") == 2
 
 
+def test_simulate_a_pause_and_what_comes_after_it(run):
+    code, out, _ = run("simulate", "--plug", "--energy", "AC", "--faults", "station_pauses(at=6, seconds=20)")
+    assert code == OK
+    assert out.count("kept     what the session needs to go on") == 2
+    assert out.count("pause    over: the session goes on") == 2
+    assert out.count("OK_OldSessionJoined") == 1
+
+
 @pytest.mark.parametrize("plug", [(), ("--plug",)])
 def test_simulate_by_contract_over_tls_unless_told_otherwise(plug, run):
     code, out, _ = run("simulate", "--energy", "AC", "--install", "--loops", 3, *plug)
