@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -167,9 +168,15 @@ def settings(role: Role, security: Security, utc: Utc) -> TlsSettings:
 
 
 def _shown(own: Identity, status: bytes) -> Shown:
+    from certs import reading
     from iso15118.tls.identity import Identity as Shown
+    from iso15118.tls.identity import hashes_of
 
-    return Shown(own.chain, own.key, own.root, status, _profile(own))
+    hashes: frozenset[tuple[int, bytes]] = frozenset()
+    for root in chain.from_iterable(own.roots.values()):
+        if root.subject.public_bytes() == own.root:
+            hashes |= hashes_of(reading.key_octets(root.public_key()), reading.der(root))
+    return Shown(own.chain, own.key, own.root, status, _profile(own), hashes)
 
 
 def _revocation_known(security: Security, policy: Policy) -> Policy:

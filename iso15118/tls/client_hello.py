@@ -27,9 +27,15 @@ SUPPORTED_VERSIONS: Final = 43
 CERTIFICATE_AUTHORITIES: Final = 47
 
 
+BY_KEY: Final = 1
+NAMED: Final = 2
+BY_CERTIFICATE: Final = 3
+"""How an entry of trusted_ca_keys names a root (RFC 6066, 6): SHA-1 of its key, its name, SHA-1 of all of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrustedCa:
-    """One entry of trusted_ca_keys (RFC 6066, 6): kind 0 pre-agreed, 1 key hash, 2 name, 3 certificate hash."""
+    """One entry of trusted_ca_keys; kind 0 is pre-agreed and names nothing."""
 
     kind: int
     value: bytes = b""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from iso15118.tls.client_hello import ClientHello
+from iso15118.tls.client_hello import BY_CERTIFICATE, BY_KEY, NAMED, ClientHello
 from iso15118.tls.profile import ISO20, TlsProfile
 
 ChainCheck = Callable[[tuple[bytes, ...]], str]
@@ -33,7 +34,7 @@ class Identity:
     """A certificate chain with its key. DER, leaf first, the root not among them.
 
     `key` is a private key of the `cryptography` package, `root` the DER name of the root the chain ends at, `status`
-    the OCSP response stapled for the leaf (empty: none).
+    the OCSP response stapled for the leaf (empty: none). `root_hashes` are further ways to name that root, see `hashes_of`.
     """
 
     chain: tuple[bytes, ...]
@@ -41,6 +42,7 @@ class Identity:
     root: bytes = b""
     status: bytes = b""
     profile: TlsProfile = ISO20
+    root_hashes: frozenset[tuple[int, bytes]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +72,26 @@ def choose(settings: TlsSettings, hello: ClientHello) -> Identity | None:
     # The newest protocol both speak: a vehicle that offers TLS 1.3 is not answered with 1.2.
     usable.sort(key=lambda i: -max(i.profile.versions))
     newest = [i for i in usable if i.profile.versions == usable[0].profile.versions]
-    wanted = {name_key(name) for name in hello.authorities}
-    wanted |= {name_key(entry.value) for entry in hello.trusted_ca if entry.kind == 2}
+    names = {name_key(name) for name in hello.authorities}
+    names |= {name_key(entry.value) for entry in hello.trusted_ca if entry.kind == NAMED}
+    hashes = {(entry.kind, entry.value) for entry in hello.trusted_ca}
     for identity in newest:
-        if identity.root and name_key(identity.root) in wanted:
+        if (identity.root and name_key(identity.root) in names) or identity.root_hashes & hashes:
             return identity
     return newest[0] if newest else None
 
 
 def _offered(identity: Identity, hello: ClientHello) -> bool:
     return any(hello.offers(version) for version in identity.profile.versions)
+
+
+def hashes_of(key: bytes, certificate: bytes) -> frozenset[tuple[int, bytes]]:
+    """How trusted_ca_keys names a root besides its name: by its public key (the octets of the bit string), or as a whole."""
+    return frozenset({(BY_KEY, _sha1(key)), (BY_CERTIFICATE, _sha1(certificate))})
+
+
+def _sha1(octets: bytes) -> bytes:
+    return hashlib.sha1(octets, usedforsecurity=False).digest()  # a name, no proof
 
 
 def name_key(der: bytes) -> frozenset[tuple[bytes, bytes]]:

@@ -6,13 +6,14 @@ import dataclasses
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 
 from iso15118.events import EndReason
 from iso15118.machine import Bytes, Close, LinkUp, PeerClosed, Send, Stop, Update
-from iso15118.tls.client_hello import TrustedCa
-from iso15118.tls.identity import TlsSettings, choose, name_key
+from iso15118.tls.client_hello import BY_CERTIFICATE, BY_KEY, TrustedCa
+from iso15118.tls.identity import TlsSettings, choose, hashes_of, name_key
 from iso15118.tls.machine import MAX_HANDSHAKE, TlsMachine
 from iso15118.tls.profile import ISO2, ISO20, LAB_P256, POST_QUANTUM, TlsProfile, Version
 from tests.unit.tls.pair import DAY, NOW, Echo, Pair, der, identity, root, settings
@@ -335,6 +336,30 @@ def test_regression_03_05_the_chain_is_chosen_by_the_roots_a_vehicle_names():
     assert choose(station, Hello(root("ROOT B")[0].subject.public_bytes())) is second
     assert choose(station, Hello(b"\x30\x00")) is first
     assert choose(station, Hello()) is first
+
+
+def test_regression_05_a_root_may_be_named_by_its_hash():
+    first, second = identity("SECC 1", "ROOT A", "p256"), identity("SECC 2", "ROOT B", "p256")
+    anchor = root("ROOT B", "p256")[0]
+    bits = anchor.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    second = dataclasses.replace(second, root_hashes=hashes_of(bits, der(anchor)))
+    station = TlsSettings((first, second), (), (ISO2,))
+
+    class Hello:
+        authorities = ()
+
+        def offers(self, version):
+            return version == 0x0303
+
+    digests = (
+        (BY_KEY, x509.SubjectKeyIdentifier.from_public_key(anchor.public_key()).digest),
+        (BY_CERTIFICATE, anchor.fingerprint(hashes.SHA1())),
+    )
+    for kind, digest in digests:
+        Hello.trusted_ca = (TrustedCa(kind, digest),)
+        assert choose(station, Hello()) is second
+        Hello.trusted_ca = (TrustedCa(4 - kind, digest), TrustedCa(kind, digest[:-1]), TrustedCa(0))
+        assert choose(station, Hello()) is first
 
 
 def test_regression_05_what_a_vehicle_of_part_2_names_in_trusted_ca_keys_chooses_the_chain():
