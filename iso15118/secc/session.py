@@ -83,7 +83,8 @@ class Record:
     switched off; `check_seen` once the insulation test was seen under way,
     `opening` while the contactor is on its way to open. `pending`/`answer`/`answered` are the open question to the controller.
     `binding` ties the session to the vehicle's TLS certificate (empty: there is none), `claim` is the contract that the
-    EV has proven, `payer` the leaf (DER) of the one that was accepted, `resumed` whether it was paused before, `installing` the request for contracts under way, `installed` how many of them were asked for, `unconfirmed` the meter reading it is to sign.
+    EV has proven, `payer` the leaf (DER) of the one that was accepted, `resumed` whether it was paused before,
+    `carried_wh` the energy (charged, discharged) of that time which the controller does not know any more, `installing` the request for contracts under way, `installed` how many of them were asked for, `unconfirmed` the meter reading it is to sign.
     """
 
     state: State = State.SUPPORTED_APP_PROTOCOL
@@ -95,6 +96,7 @@ class Record:
     claim: Claim | None = None
     payer: bytes = b""
     resumed: bool = False
+    carried_wh: tuple[float, float] = (0.0, 0.0)
     installing: tuple[Any, ...] = field(default=(), repr=False)
     installed: int = 0
     attempts: int = 0

@@ -90,11 +90,13 @@ def meter_info(s: View, requested: bool) -> MeterInfo | None:
 def _as_meter_info(reading: MeterReading, s: View) -> MeterInfo:
     bidirectional = s.record.service is not None and s.record.service.bidirectional
     told = bidirectional and Quirk.NO_DISCHARGED_READING not in s.config.quirks
-    taken = reading.taken_at
+    taken, (charged_wh, discharged_wh) = reading.taken_at, s.record.carried_wh
     return MeterInfo(
         meter_id=reading.meter_id[:32],
-        charged_energy_reading_wh=max(0, round(reading.charged_wh)),
-        bpt_discharged_energy_reading_wh=max(0, round(reading.discharged_wh)) if told else None,
+        charged_energy_reading_wh=max(0, round(reading.charged_wh + charged_wh)),
+        bpt_discharged_energy_reading_wh=max(0, round(reading.discharged_wh + discharged_wh))
+        if told
+        else None,
         meter_signature=reading.signature,
         meter_status=reading.status,
         meter_timestamp=None if taken is None else stamp(taken, s.config.time_unit),

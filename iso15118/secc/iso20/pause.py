@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 
+from iso15118.control.evse import MeterReading
 from iso15118.messages.iso20.common import SessionSetupRes
 from iso15118.messages.iso20.types import MessageHeader, ResponseCode
 from iso15118.secc.iso20.services import offered_services
@@ -50,10 +51,20 @@ def join(s: View) -> Step:
         payer=paused.payer,
         authorized=True,
         resumed=True,
+        carried_wh=_carried(paused, s.evse.meter),
         service=paused.service,
         parameter_set_id=paused.parameter_set_id,
         control_mode=paused.control_mode,
     )
+
+
+def _carried(paused: PausedSession, reading: MeterReading | None) -> tuple[float, float]:
+    """What has to be added to the controller's readings: one that was restarted has begun to count anew."""
+    if reading is None or (
+        reading.charged_wh >= paused.charged_wh and reading.discharged_wh >= paused.discharged_wh
+    ):
+        return 0.0, 0.0
+    return paused.charged_wh, paused.discharged_wh
 
 
 def pause_is_over(s: View) -> bool:
@@ -65,9 +76,10 @@ def pause_is_over(s: View) -> bool:
 
 def kept(s: View) -> PausedSession | None:
     """What is to be remembered of this session; nothing without a certificate of the vehicle."""
-    record, meter = s.record, s.evse.meter
+    record = s.record
     if not record.binding or record.service is None or record.control_mode is None:
         return None
+    charged_wh, discharged_wh = _energy(s)
     return PausedSession(
         session_id=record.session_id,
         binding=record.binding,
@@ -79,6 +91,15 @@ def kept(s: View) -> PausedSession | None:
         payer=record.payer,
         renegotiation_supported=s.config.service_renegotiation,
         since=s.utc(),
-        charged_wh=meter.charged_wh if meter is not None else 0.0,
-        discharged_wh=meter.discharged_wh if meter is not None else 0.0,
+        charged_wh=charged_wh,
+        discharged_wh=discharged_wh,
     )
+
+
+def _energy(s: View) -> tuple[float, float]:
+    """Of the session so far (Wh, charged and discharged): never less than before an earlier pause."""
+    reading, carried = s.evse.meter, s.record.carried_wh
+    now = (0.0, 0.0) if reading is None else (reading.charged_wh, reading.discharged_wh)
+    before = s.paused if s.record.resumed else None
+    known = (0.0, 0.0) if before is None else (before.charged_wh, before.discharged_wh)
+    return max(now[0] + carried[0], known[0]), max(now[1] + carried[1], known[1])

@@ -222,3 +222,36 @@ def test_a_joined_session_can_be_paused_again():
     assert event.session.session_id == paused.session_id
     assert event.session.since > paused.since
     assert event.session.charged_wh == 99.0
+
+
+@pytest.mark.parametrize(
+    ("reading", "told"),
+    [
+        (MeterReading("METER", 99.0), 99),  # the controller has gone on counting
+        (MeterReading("METER", 12.4), 12),
+        (MeterReading("METER", 0.0), 12),  # it was restarted
+        (MeterReading("METER", 3.0), 15),
+    ],
+)
+def test_the_energy_of_before_the_pause_is_not_lost(reading, told):
+    paused = kept()
+    made = again(paused)
+    made.levels(meter=reading)
+    set_up(made)
+    walk(made, State.CHARGE_LOOP)
+    assert made.send(made.ev.loop()).meter_info.charged_energy_reading_wh == told
+    made.levels(wish=Wish.PAUSE)
+    made.send(made.ev.loop())
+    pause(made)
+    assert round(made.seen_events(SessionPaused)[0].session.charged_wh) == told
+
+
+def test_a_station_without_a_meter_invents_nothing():
+    made = again(replace(kept(), charged_wh=50.0))
+    made.levels(meter=None)
+    set_up(made)
+    walk(made, State.CHARGE_LOOP)
+    made.levels(wish=Wish.PAUSE)
+    assert made.send(made.ev.loop()).meter_info is None
+    pause(made)
+    assert made.seen_events(SessionPaused)[0].session.charged_wh == 50.0, "and forgets nothing"
