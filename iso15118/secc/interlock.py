@@ -38,6 +38,16 @@ def danger(record: Record, evse: EvseState) -> tuple[str, Fault]:
     return _while_energised(record, evse) if record.energised and not record.opening else ("", Fault.NONE)
 
 
+def must_open(record: Record, evse: EvseState) -> bool:
+    """Whether the contactor has to open though nothing is driven any more.
+
+    In welding detection a DC station's contactor stays closed, so that the EV can see what its own does, but only while
+    the EV is ready (IEC 61851-23 CC): outside C and D nothing is connected.
+    """
+    closed = evse.contactor is Contactor.CLOSED
+    return record.state is State.WELDING_DETECTION and closed and not evse.cp.ready
+
+
 def _while_energised(record: Record, evse: EvseState) -> tuple[str, Fault]:
     if record.state in _POWER_STATES and not evse.cp.ready:
         return f"control pilot {evse.cp.value} while energised", Fault.REMOTE

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from iso15118 import events
 from iso15118.config import SeccConfig
 from iso15118.control.common import Check, CpState
-from iso15118.control.evse import Command, Deenergise, EvseState, UnlockConnector
+from iso15118.control.evse import Command, Deenergise, EvseState, OpenContactor, UnlockConnector
 from iso15118.errors import CodecError, ConfigError
 from iso15118.events import EndReason, Fault
 from iso15118.exi.codec import decode, encode
@@ -45,7 +45,7 @@ from iso15118.messages.registry import schema_set
 from iso15118.messages.sap import SupportedAppProtocolReq
 from iso15118.secc import sap, timers
 from iso15118.secc.commander import Commander
-from iso15118.secc.interlock import danger
+from iso15118.secc.interlock import danger, must_open
 from iso15118.secc.iso20 import pause
 from iso15118.secc.iso20.table import Handler, handler_for
 from iso15118.secc.session import Record, State, Step, View
@@ -378,6 +378,8 @@ class SeccMachine:
         why, fault = danger(record, self._evse)
         if why and not record.tripped:
             self._trip(why, fault)
+        if must_open(record, self._evse):
+            self._command(OpenContactor())
         if self._evse.cp is CpState.A and record.energised:
             self._finish(EndReason.LOCAL, Fault.REMOTE, "unplugged while energised", delay=True)
 

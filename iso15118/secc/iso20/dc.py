@@ -171,7 +171,9 @@ def cable_check(s: View, req: DC_CableCheckReq) -> Step:
     if not s.evse.locked:
         return s.reply(_cable_check_res(s, Processing.ONGOING), do=(LockConnector(),))
     if not s.record.energised:
-        return s.reply(_cable_check_res(s, Processing.ONGOING), do=(RunCableCheck(),), energised=True)
+        return s.reply(
+            _cable_check_res(s, Processing.ONGOING), do=(RunCableCheck(),), energised=True, opening=False
+        )
     if s.record.check_seen and s.evse.cable_check is Check.FAILED:
         return s.fail(req, ResponseCode.FAILED, "insulation test failed", fault=Fault.LOCAL)
     if s.record.check_seen and s.evse.cable_check is Check.PASSED:

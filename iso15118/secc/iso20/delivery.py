@@ -259,6 +259,7 @@ def _renegotiate(s: View, req: SessionStopReq) -> Step:
         "violations": 0,
         "pre_charged": False,
         "check_seen": False,
+        "opening": False,
         **s.settled(),
     }
     response = SessionStopRes(header=s.header, response_code=ResponseCode.OK)
