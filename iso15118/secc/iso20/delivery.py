@@ -260,6 +260,7 @@ def _renegotiate(s: View, req: SessionStopReq) -> Step:
         "pre_charged": False,
         "check_seen": False,
         "opening": False,
+        "unconfirmed": None,
         **s.settled(),
     }
     response = SessionStopRes(header=s.header, response_code=ResponseCode.OK)

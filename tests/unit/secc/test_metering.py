@@ -81,6 +81,18 @@ def test_it_is_asked_for_once_until_it_is_confirmed():
     assert [turn(made).evse_status for _ in range(8)] == [None] * 8
 
 
+def test_a_reading_that_was_never_confirmed_does_not_end_the_asking_for_ever():
+    """A service renegotiation begins the charge loop anew, and what the EV left open before it is void."""
+    made = charging(every=2)
+    reading = asked(made)
+    made.send(made.ev.power_delivery("STOP"))
+    made.levels(cp=CpState.B)
+    assert made.send(made.ev.session_stop("SERVICE_RENEGOTIATION")).response_code is C.OK
+    walk(made, State.CHARGE_LOOP)
+    assert made.record.unconfirmed is None
+    assert asked(made) == reading
+
+
 @pytest.mark.parametrize("how", ["never", "card", "no meter"])
 def test_it_is_not_asked_for(how):
     made = station(confirm_meter_every=0 if how == "never" else 2)
