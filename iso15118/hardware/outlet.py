@@ -8,11 +8,15 @@ given time to empty itself, which helps with everything but a battery that a wel
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from hal.types import ContactorState, CpState
 from iso15118.hardware.config import HalEvseConfig
 from iso15118.hardware.gauge import Gauge
 from iso15118.hardware.readings import EvseReadings
+
+SUDDEN: Final = 0.2
+"""A cable that is cut off empties itself in seconds: what falls to such a share from one reading to the next has not."""
 
 
 class Outlet:
@@ -45,7 +49,7 @@ class Outlet:
     def take(self, readings: EvseReadings, supply: Gauge, *, fresh: bool, driving: bool) -> None:
         """New readings; `supply` is what the supply shows (`fresh`: now), `driving` whether it is commanded on."""
         self._now = readings.now
-        self.volts.take(readings.outlet)
+        self._measure(readings)
         is_open = readings.contactor is ContactorState.OPEN
         if is_open and not self._was_open:
             self.opened_at = self._now
@@ -55,6 +59,13 @@ class Outlet:
         if readings.contactor is ContactorState.CLOSED:
             self._dead = self._supply_proven and fresh and not live and not readings.supply_on
             self._proven = fresh and self._agrees(supply.value) and (live or self._proven)
+
+    def _measure(self, readings: EvseReadings) -> None:
+        before_v = abs(self.volts.value)
+        self.volts.take(readings.outlet)
+        cut_off = readings.contactor is not ContactorState.CLOSED
+        if cut_off and before_v >= self._config.safe_v and abs(self.volts.value) < SUDDEN * before_v:
+            self._proven = False  # it is the instrument that has gone
 
     def _agrees(self, supply_v: float) -> bool:
         return self.fresh and abs(self.volts.value - supply_v) <= self._config.outlet_tolerance_v

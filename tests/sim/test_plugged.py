@@ -191,6 +191,12 @@ def test_a_welded_car_is_not_released_after_the_connection_broke():
     assert "connector_live" in faults
 
 
+def test_an_instrument_that_breaks_while_the_cable_empties_itself_opens_no_lock():
+    mishaps = "contactor_stuck_open(at=15.723, side=EVSE), outlet_reading_zero(at=9.248), tcp_reset(at=8.989)"
+    run = plug_in("DC", seed=483, mishaps=mishaps)
+    assert run.ok, run.explain()
+
+
 def test_a_mirror_contact_that_lies_closes_nothing():
     """Found by 10,000 runs: the car took "closed" for its own closing, and closed late onto 30 V."""
     run = plug_in("DC", seed=794, mishaps="contactor_lies_at_last(at=10.381, side=EV)")

@@ -98,7 +98,8 @@ def test_a_battery_behind_a_welded_contactor_keeps_the_lock_closed() -> None:
         station.look(0.0, 355.0, OPEN)
     assert station.outlet.live
     assert station.outlet.objection(CpState.B) == LIVE
-    station.look(0.0, 20.0, OPEN)  # the car has opened at last
+    for volts in (220.0, 140.0, 88.0, 55.0):  # the car has opened at last, and the cable empties itself
+        station.look(0.0, volts, OPEN)
     assert station.outlet.objection(CpState.B) == ""
 
 
@@ -145,3 +146,15 @@ def test_a_supply_in_doubt_does_not_prove_the_end() -> None:
     station.drive(supply_v=0.0)
     station.look(0.0)
     assert station.outlet.objection(CpState.C) != ""
+
+
+def test_an_instrument_that_falls_silent_with_a_zero_proves_nothing():
+    """Found by 10,000 runs: it broke while the cable was emptying itself, and the lock opened on 235 V."""
+    station = Station()
+    station.drive()
+    station.cut_off(380.0)
+    station.look(0.0, 300.0, OPEN)
+    station.look(0.0, 0.0, OPEN)
+    assert station.outlet.objection(CpState.B) == EMPTYING
+    station.look(0.0, 0.0, OPEN, after_s=8.0)
+    assert station.outlet.objection(CpState.B) == ""
