@@ -30,7 +30,7 @@ def charging(energy="DC", *, auth="pnc", seed=4, **options) -> PluggedWorld:
     return world
 
 
-def pause(world: PluggedWorld, minutes: float = 2.0) -> None:
+def pause(world: PluggedWorld, minutes: float = 0.5) -> None:
     """The station has no energy for a while; both sides sleep."""
     world.hal_evse.wish = Wish.PAUSE
     asleep = (Outlet.PAUSED, Inlet.ASLEEP)
@@ -83,7 +83,7 @@ def test_a_session_goes_on_after_its_pause(energy, auth):
 def test_it_is_paused_and_goes_on_more_than_once():
     world = charging("AC")
     for _ in range(3):
-        pause(world, minutes=0.5)
+        pause(world)
         wake(world)
         assert setup_codes(world) == ["OK_OldSessionJoined"]
         world.hal_evse.wake = False
