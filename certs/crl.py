@@ -125,6 +125,8 @@ class ListCache:
             return f"it was valid until {until}"
         if since > at + SKEW:
             return f"its time {since} lies in the future"
+        if until - since > MAX_WINDOW:
+            return "it claims to be valid for more than a week"
         if url in self._kept and since < self._kept[url][1]:
             return f"it is older than the one that is kept: {since}"
         self._kept[url] = (octets, since, until)

@@ -196,7 +196,7 @@ class Charger:
 
     @paused.setter
     def paused(self, session: PausedSession | None) -> None:
-        self._kept.session = session
+        self._kept.keep(session)
 
     # --- life ---------------------------------------------------------------------------------
 

@@ -28,16 +28,19 @@ class KeptSession:
     def hear(self, event: Any) -> None:
         """An event of a session of this side."""
         if isinstance(event, SessionPaused):
-            self.session = event.session
-            self._write()
+            self.keep(event.session)
         elif isinstance(event, PauseEnded):
             self.forget()
 
     def forget(self) -> None:
         """Nothing goes on any more."""
         if self.session is not None:
-            self.session = None
-            self._write()
+            self.keep(None)
+
+    def keep(self, session: PausedSession | None) -> None:
+        """This one goes on, or (None) none."""
+        self.session = session
+        self._write()
 
     def _read(self) -> PausedSession | None:
         if self._file is None or not self._file.exists():
@@ -50,15 +53,17 @@ class KeptSession:
             return None
 
     def _write(self) -> None:
-        """Beside its place, then moved there: whole or not at all."""
         if self._file is None:
             return
-        beside = self._file.with_name(f".{self._file.name}.new")
+        from certs.errors import (
+            CertsError,  # certificates are loaded by whoever keeps something, and by nobody else
+        )
+        from certs.keys import write_private
+
         try:
             if self.session is None:
                 self._file.unlink(missing_ok=True)
-                return
-            beside.write_text(self.session.to_text(), encoding="utf-8")
-            beside.replace(self._file)
-        except OSError as error:
+            else:
+                write_private(self._file, self.session.to_text().encode())
+        except (OSError, CertsError) as error:
             _LOG.warning("the paused session cannot be kept in %s: %s", self._file, error)

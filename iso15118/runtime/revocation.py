@@ -25,7 +25,7 @@ from certs.identity import Identity
 from certs.ocsp import Revocation, StapleCache
 
 RETRY_S: Final = 300.0
-"""After a failure it is asked again; what is kept is good for days."""
+"""Nobody is asked more often, after a failure as well as where what comes is half over already: it is good for days."""
 LONGEST_S: Final = 3600.0
 """A clock that is set is noticed within this time."""
 TIMEOUT_S: Final = 10.0
@@ -45,6 +45,13 @@ async def http_fetch(url: str, body: bytes) -> bytes:
 
 
 def _fetch(url: str, body: bytes) -> bytes:
+    try:
+        return _asked(url, body)
+    except (http.client.HTTPException, ValueError) as error:  # ValueError: an address that makes no sense
+        raise OSError(f"{type(error).__name__} {error}") from None
+
+
+def _asked(url: str, body: bytes) -> bytes:
     parts = urlsplit(url)
     kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
     if parts.scheme not in kinds or not parts.hostname:
@@ -58,8 +65,6 @@ def _fetch(url: str, body: bytes) -> bytes:
         if answer.status != http.HTTPStatus.OK:
             raise OSError(f"status {answer.status}")
         octets: bytes = answer.read(MAX_OCTETS + 1)
-    except http.client.HTTPException as error:
-        raise OSError(f"{type(error).__name__} {error}") from None
     finally:
         connection.close()
     if len(octets) > MAX_OCTETS:
@@ -98,10 +103,10 @@ class RevocationFeed:
     async def run(self) -> None:
         """Ask whatever is due, again and again."""
         while True:
-            failed = not await self.refresh()
+            await self.refresh()
             due = min(self._staples.due_at(), self._lists.due_at())
             wait_s = min((due - self._now()).total_seconds(), LONGEST_S) if due > self._now() else 0.0
-            await asyncio.sleep(max(RETRY_S if failed else 1.0, wait_s))
+            await asyncio.sleep(max(RETRY_S, wait_s))
 
     async def refresh(self) -> bool:
         """Ask whatever is due now, once; whether all of it came."""

@@ -146,7 +146,7 @@ class Vehicle:
 
     @paused.setter
     def paused(self, session: PausedSession | None) -> None:
-        self._kept.session = session
+        self._kept.keep(session)
 
     @property
     def result(self) -> SessionEnded | None:

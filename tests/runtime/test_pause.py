@@ -122,6 +122,16 @@ async def test_both_sides_go_on_after_a_restart(tmp_path, nothing_left):
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_what_the_operator_ends_does_not_come_back_with_a_restart(tmp_path, nothing_left):
+    file = tmp_path / "paused.json"
+    async with station(paused_file=str(file)) as (charger, bench, _):
+        await paused_by(charger, bench, *car(charger))
+        assert file.stat().st_mode & 0o777 == 0o600
+        charger.paused = None
+    async with station(paused_file=str(file)) as (charger, _, _):
+        assert charger.paused is None
+
+
 async def test_unplugged_is_over(nothing_left):
     async with station() as (charger, bench, _):
         vehicle, its_bench = car(charger)

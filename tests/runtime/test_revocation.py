@@ -203,6 +203,31 @@ async def test_it_asks_again_after_a_while(sources, monkeypatch):
     assert waited == [LONGEST_S] * 4, "a clock that is set has to be noticed"
 
 
+async def test_a_response_that_is_half_over_when_it_comes_is_not_asked_for_without_end(sources, monkeypatch):
+    waited = []
+
+    async def sleep(seconds):
+        waited.append(seconds)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    at = sources.now
+    feed = RevocationFeed(sources.identity, fetch=sources, now=lambda: at + 5 * DAY)
+    with pytest.raises(asyncio.CancelledError):
+        await feed.run()
+    assert feed.staple() != sources.identity.status
+    assert waited == [RETRY_S]
+
+
+async def test_a_list_that_claims_to_be_valid_for_years_is_not_kept(sources, caplog):
+    authority = sources.pki.authorities[Role.OEM_SUB_2]
+    sources.spoilt = crl.issue(authority, {}, sources.now, valid=3000 * DAY)
+    feed = sources.feed(lists=[LIST])
+    await feed.refresh()
+    assert feed.evidence().crls == ()
+    assert "more than a week" in caplog.text
+
+
 # --- over HTTP ------------------------------------------------------------------------------------
 
 
@@ -223,6 +248,12 @@ async def test_over_http():
 async def test_what_comes_over_http_is_bounded(path, answer, told):
     with web({path: answer} if answer is not None else {}) as address, pytest.raises(OSError, match=told):
         await http_fetch(address + path, b"")
+
+
+@pytest.mark.parametrize("url", ["http://host:99999/", "http://[::1/", "http://host/\u20ac"])
+async def test_an_address_that_makes_no_sense_is_told(url):
+    with pytest.raises(OSError):
+        await http_fetch(url.replace("host", "127.0.0.1"), b"")
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/x", "http:///x", "", "//host"])
